@@ -1,0 +1,1 @@
+"""Fleets of agents share tasks, claims and pools through Redis or Valkey."""
