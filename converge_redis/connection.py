@@ -1,0 +1,148 @@
+"""Clients of redis-py, set up as this package needs them."""
+
+from typing import Any
+
+import redis
+import redis.asyncio
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from converge_redis.checks import shown
+from converge_redis.errors import ConfigurationError
+
+SOCKET_TIMEOUT = 10.0
+CONNECT_TIMEOUT = 5.0
+ASYNC_CONNECTIONS = 8
+
+_SCHEMES = {"valkey://": "redis://", "valkeys://": "rediss://"}
+
+
+def blocking_client(url: str, options: dict[str, Any]) -> redis.Redis:
+    """Make a blocking client for a URL.
+
+    Raises:
+        ConfigurationError: The URL or an option is malformed.
+    """
+    # redis-py repeats every command up to ten times by default; what to repeat is decided in sending.py.
+    settings = _settings(options) | {"retry": Retry(NoBackoff(), 0)}
+    try:
+        client = redis.Redis.from_url(_usual(url), **settings)
+        client.connection_pool.make_connection()  # option names are looked at only here
+    except (ValueError, TypeError, redis.RedisError) as error:
+        raise _malformed(url, error) from error
+    check_client(client)
+    return client
+
+
+def async_client(url: str, options: dict[str, Any]) -> "redis.asyncio.Redis":
+    """Make a client for asyncio for a URL: calls share a few connections, and wait for a free one.
+
+    Raises:
+        ConfigurationError: The URL or an option is malformed.
+    """
+    settings = _settings(options) | {"retry": AsyncRetry(NoBackoff(), 0)}
+    connections = settings.pop("max_connections", ASYNC_CONNECTIONS)
+    try:
+        pool = redis.asyncio.BlockingConnectionPool.from_url(
+            _usual(url), max_connections=connections, timeout=None, **settings
+        )
+        pool.make_connection()
+    except (ValueError, TypeError, redis.RedisError) as error:
+        raise _malformed(url, error) from error
+    client = redis.asyncio.Redis.from_pool(pool)
+    check_client(client)
+    return client
+
+
+def async_twin(client: redis.Redis) -> "redis.asyncio.Redis":
+    """Make a client for asyncio with the settings of a blocking one, for the background thread.
+
+    Raises:
+        ConfigurationError: The client's kind of connection has no known counterpart.
+    """
+    pool = client.connection_pool
+    kwargs = dict(pool.connection_kwargs)
+    kind = pool.connection_class
+    if kind.__module__.startswith("fakeredis"):
+        import fakeredis  # noqa: PLC0415 - it is there if somebody made this client
+
+        return fakeredis.FakeAsyncRedis(server=kwargs.get("server"), host=kwargs["host"])
+    for name in (
+        "retry",
+        "maint_notifications_pool_handler",
+        "maint_notifications_config",
+        "event_dispatcher",
+    ):
+        kwargs.pop(name, None)
+    kinds: dict[type, Any] = {
+        redis.Connection: redis.asyncio.Connection,
+        redis.SSLConnection: redis.asyncio.SSLConnection,
+        redis.UnixDomainSocketConnection: redis.asyncio.UnixDomainSocketConnection,
+    }
+    if kind not in kinds:
+        raise ConfigurationError(
+            f"a client with {kind.__name__} cannot be used to wait: make the store with from_url"
+        )
+    known = kinds[kind]
+    retry = AsyncRetry(NoBackoff(), 0)
+    own_names = {name for name in kwargs if not name.startswith(("orig_", "himport_"))}
+    async_pool = redis.asyncio.BlockingConnectionPool(
+        connection_class=known,
+        max_connections=ASYNC_CONNECTIONS,
+        timeout=None,
+        retry=retry,
+        **{name: kwargs[name] for name in own_names},
+    )
+    return redis.asyncio.Redis.from_pool(async_pool)
+
+
+def check_client(client: Any) -> None:
+    """Check that a client returns bytes and speaks to one server.
+
+    Raises:
+        ConfigurationError: It decodes replies, or is a cluster client.
+    """
+    if not isinstance(client, redis.Redis | redis.asyncio.Redis):
+        raise ConfigurationError(
+            f"the store needs a redis.Redis or redis.asyncio.Redis client, not {type(client).__name__}"
+        )
+    if client.connection_pool.get_encoder().decode_responses:
+        raise ConfigurationError(
+            "the client decodes replies (decode_responses=True), but payloads are bytes: "
+            "make a client without it for the store, or use from_url"
+        )
+
+
+def _settings(options: dict[str, Any]) -> dict[str, Any]:
+    defaults = {
+        "socket_timeout": SOCKET_TIMEOUT,
+        "socket_connect_timeout": CONNECT_TIMEOUT,
+    }
+    return defaults | options
+
+
+def _usual(url: str) -> str:
+    """Accept Valkey's own schemes, which redis-py does not know."""
+    if not isinstance(url, str):
+        raise ConfigurationError(f"the store's url must be a string, not {shown(url)}")
+    for scheme, usual in _SCHEMES.items():
+        if url.startswith(scheme):
+            return usual + url.removeprefix(scheme)
+    return url
+
+
+def _malformed(url: str, error: Exception) -> ConfigurationError:
+    return ConfigurationError(
+        f"the store cannot be set up for the URL {without_password(url)!r}: {error} "
+        "(for example redis://localhost:6379/0, rediss://user:password@host:6380/0, unix:///run/redis.sock?db=0)"
+    )
+
+
+def without_password(url: str) -> str:
+    """Return a URL with the password hidden."""
+    head, at, tail = url.rpartition("@")
+    if not at:
+        return url
+    scheme, separator, login = head.partition("://")
+    return f"{scheme}{separator}{login.partition(':')[0]}:***@{tail}"

@@ -1,0 +1,126 @@
+"""Every key name, in one place.
+
+All keys of a shard carry its hash tag ``{<namespace>:<shard>}``, so that one script can touch them together
+on a cluster. A name has at most one part of user text that is not encoded, and that part is always the last:
+whatever it holds, it cannot end early and cannot name another key. Text elsewhere is percent-encoded (RFC 3986).
+"""
+
+from binascii import crc_hqx
+from collections.abc import Iterable
+from functools import lru_cache
+from urllib.parse import quote
+
+_TASK_KEYS = (
+    "task:",  # + id: hash, the state machine of one task
+    "spec:",  # + id: string, msgpack: what was submitted, never rewritten
+    "result:",  # + id: string, msgpack: what was reported
+    "lane:",  # + lane: sorted set, claimable task ids by -priority, then by id
+    "lanes",  # sorted set, the names of the lanes that are not empty, in the order of their bytes
+    "delayed",  # sorted set, pending task ids by the time at which they become claimable
+    "deadlines",  # sorted set, unfinished task ids by deadline
+    "leases",  # sorted set, claimed task ids by the end of the lease (+inf: none)
+    "claims:",  # + agent: sorted set, the task ids that the agent holds, by claim token
+    "finished",  # sorted set, terminal task ids by the time at which they are deleted
+    "counts",  # hash, number of tasks by state
+    "done:",  # + id: channel, told when the task is finished
+    "work",  # channel, told when a task becomes claimable
+)
+
+_POOL_KEYS = (
+    "pool:",  # + id: hash, one pool: its specification and version
+    "members:",  # + pool id: sorted set, agent ids by the time at which they joined
+    "agent:",  # + agent id: sorted set, the ids of the agent's pools by the time at which it joined
+    "admits:",  # + pool id: set, the agent ids of its whitelist, or the digests of its tokens
+    "pools",  # sorted set, all pool ids, in the order of their bytes
+    "agents",  # sorted set, all agents that are in a pool, in the order of their bytes
+    "deleted",  # hash, deleted pools whose members still have to be cleared away: id and call that deleted it
+)
+
+_VALUE_KEYS = (
+    "value:",  # + key: string, msgpack: one stored value
+    "values",  # sorted set, all keys, in the order of their bytes
+    "storer:",  # + key: string, the put_if_absent call that stored the value, for an hour
+)
+
+
+def encoded(text: str) -> str:
+    """Percent-encode all but ASCII letters, digits and ``-._~``; the result orders and splits safely."""
+    return quote(text, safe="")
+
+
+class Keys:
+    """The key names of one namespace.
+
+    Args:
+        namespace: The prefix that keeps this fleet apart from others on the same server.
+        shards: The number of hash slots over which tasks spread.
+    """
+
+    def __init__(self, namespace: str, shards: int) -> None:
+        self.namespace = namespace
+        self.shards = shards
+        name = encoded(namespace)
+        self.layout = f"{{{name}}}:layout"
+        self._tasks = [tuple(f"{{{name}:{shard}}}:{part}" for part in _TASK_KEYS) for shard in range(shards)]
+        self.pools = tuple(f"{{{name}:pools}}:{part}" for part in _POOL_KEYS)
+        self.values = tuple(f"{{{name}:values}}:{part}" for part in _VALUE_KEYS)
+
+    def shard_of(self, task_id: str) -> int:
+        """Return the shard of a task: CRC16 (XMODEM, as in Redis Cluster) of its id, modulo the shards."""
+        return crc_hqx(task_id.encode(), 0) % self.shards if self.shards > 1 else 0
+
+    def tasks(self, shard: int) -> tuple[str, ...]:
+        """Return all of a shard's task keys, in the order that ``lua/shared/shard.lua`` names them."""
+        return self._tasks[shard]
+
+    def tasks_of(self, task_id: str) -> tuple[str, ...]:
+        """Return the task keys of the shard where a task lives."""
+        return self._tasks[self.shard_of(task_id)]
+
+    def all_of_shard(self, shard: int) -> str:
+        """Return the pattern, as SCAN takes it, of all of a shard's task keys."""
+        return self._tasks[shard][0].removesuffix(_TASK_KEYS[0]) + "*"
+
+    def task_id_in(self, shard: int, key: str) -> str | None:
+        """Return the id of the task that a key belongs to; None for the keys of indexes."""
+        for prefix in self._tasks[shard][:3]:
+            if key.startswith(prefix):
+                return key.removeprefix(prefix)
+        return None
+
+    def is_index(self, shard: int, key: str) -> bool:
+        """Tell whether a key is one of the sorted sets of task ids or lanes."""
+        named = dict(zip(_TASK_KEYS, self._tasks[shard], strict=True))
+        return key.startswith((named["lane:"], named["claims:"])) or key in {
+            named[name] for name in ("lanes", "delayed", "deadlines", "leases", "finished")
+        }
+
+    def done(self, task_id: str) -> str:
+        """Return the channel that tells of a task's end."""
+        return self.tasks_of(task_id)[_TASK_KEYS.index("done:")] + task_id
+
+    def work(self, shard: int) -> str:
+        """Return the channel that tells of claimable work in a shard."""
+        return self._tasks[shard][_TASK_KEYS.index("work")]
+
+
+def lane(pool_id: str | None, topic: str | None, capabilities: Iterable[str]) -> str:
+    """Return the name of a lane: ``<pool>:<topic>:<capability>,<capability>,``.
+
+    The parts are encoded, "no pool" and "no topic" are empty, and every part is closed by its separator, so
+    that all lanes of a pool, or of a pool and topic, or with the same first capabilities, stand next to each
+    other in the index of lanes. ``lua/shared/lanes.lua`` walks that order.
+    """
+    return _lane(pool_id, topic, tuple(capabilities))
+
+
+@lru_cache(maxsize=4096)
+def _lane(pool_id: str | None, topic: str | None, capabilities: tuple[str, ...]) -> str:
+    return f"{encoded(pool_id or '')}:{encoded(topic or '')}:" + "".join(
+        f"{part}," for part in in_order(capabilities, ",")
+    )
+
+
+def in_order(texts: Iterable[str], separator: str) -> list[str]:
+    """Return encoded texts, each once, in the order that they have in the index of lanes."""
+    return sorted({encoded(text) for text in texts}, key=lambda text: text + separator)

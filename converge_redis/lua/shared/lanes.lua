@@ -1,0 +1,105 @@
+-- Which lanes an agent may claim from. Lane names are `<pool>:<topic>:<capability>,<capability>,` (keys.py);
+-- the index `lanes` holds those that are not empty, ordered by their bytes. The walk skips along that order as
+-- a loose index scan does: from a lane that the agent may not have, it jumps to the next that it might have.
+--@include shared/shard
+
+-- Reads one list of the filter: a count (-1: no filter), then the values in index order.
+local function read_list(first)
+  local size = tonumber(ARGV[first])
+  if size < 0 then
+    return nil, first + 1
+  end
+  local list = { has = {} }
+  for i = 1, size do
+    list[i] = ARGV[first + i]
+    list.has[list[i]] = true
+  end
+  return list, first + size + 1
+end
+
+local function read_filter(first)
+  local pools, topics, capabilities
+  pools, first = read_list(first)
+  topics, first = read_list(first)
+  capabilities, first = read_list(first)
+  return { pools = pools, topics = topics, capabilities = capabilities }, first
+end
+
+-- Is `a` before `b`, byte by byte? Lua's `<` follows the server's locale, which differs from sorted sets.
+local function is_before(a, b)
+  if a == b then
+    return false
+  end
+  local i = 1
+  while string.byte(a, i) == string.byte(b, i) do
+    i = i + 1
+  end
+  return (string.byte(a, i) or -1) < (string.byte(b, i) or -1)
+end
+
+-- The first of the list's values that comes after `value` in the index.
+local function next_in(list, value, separator)
+  for _, candidate in ipairs(list) do
+    if is_before(value .. separator, candidate .. separator) then
+      return candidate
+    end
+  end
+  return nil
+end
+
+-- The start of what follows everything that begins with `prefix`, whose last byte is a separator.
+local AFTER = { [":"] = ";", [","] = "-" }
+
+local function past(prefix)
+  return "[" .. string.sub(prefix, 1, -2) .. AFTER[string.sub(prefix, -1)]
+end
+
+-- Where the walk goes from a value that the list does not have: to the next one in it, else past the prefix.
+local function jump(list, value, separator, prefix)
+  local candidate = next_in(list, value, separator)
+  if candidate then
+    return "[" .. prefix .. candidate .. separator
+  end
+  return prefix == "" and "" or past(prefix)
+end
+
+-- Returns nil for a lane that the agent may claim from, else the place to go on from ("": there is none).
+local function obstacle(filter, name)
+  local pool, topic, capabilities = string.match(name, "^(.-):(.-):(.*)$")
+  local prefix = pool .. ":"
+  if filter.pools and not filter.pools.has[pool] then
+    return jump(filter.pools, pool, ":", "")
+  end
+  if filter.topics and not filter.topics.has[topic] then
+    return jump(filter.topics, topic, ":", prefix)
+  end
+  if filter.capabilities then
+    prefix = prefix .. topic .. ":"
+    for capability in string.gmatch(capabilities, "([^,]*),") do
+      if not filter.capabilities.has[capability] then
+        return jump(filter.capabilities, capability, ",", prefix)
+      end
+      prefix = prefix .. capability .. ","
+    end
+  end
+  return nil
+end
+
+-- Calls `visit(name)` for each lane that the agent may claim from, until it returns true.
+local CHUNK = 16
+
+local function each_lane(filter, from, visit)
+  while from ~= "" do
+    local names = redis.call("ZRANGEBYLEX", lanes, from, "+", "LIMIT", 0, CHUNK)
+    from = #names == CHUNK and "(" .. names[CHUNK] or ""
+    for _, name in ipairs(names) do
+      local place = obstacle(filter, name)
+      if place then
+        from = place
+        break
+      elseif visit(name) then
+        return
+      end
+    end
+  end
+end

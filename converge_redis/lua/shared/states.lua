@@ -1,0 +1,119 @@
+-- The states and their indexes. A task is in exactly the indexes that its state demands:
+--   pending            its lane, or `delayed` until it is due
+--   assigned, running  `leases` and the agent's `claims`
+--   completed, failed, cancelled   `finished`
+-- and in `deadlines` as long as it is not terminal and has one.
+--@include shared/record
+
+local DEFAULT_RETENTION = 86400 * 1000000
+local LOST_CLAIMS_KEPT = 10
+
+local function is_claimed(record)
+  return record.state == "assigned" or record.state == "running"
+end
+
+local function is_terminal(record)
+  return record.state == "completed" or record.state == "failed" or record.state == "cancelled"
+end
+
+local function enter_lane(id, record)
+  redis.call("ZADD", lane_prefix .. record.lane, int(0 - tonumber(record.priority)), id)
+  redis.call("ZADD", lanes, 0, record.lane)
+  redis.call("PUBLISH", work, record.lane)
+end
+
+local function leave_lane(id, record)
+  local lane = lane_prefix .. record.lane
+  redis.call("ZREM", lane, id)
+  if redis.call("EXISTS", lane) == 0 then
+    redis.call("ZREM", lanes, record.lane)
+  end
+end
+
+-- Takes a task out of the indexes of its present state.
+local function leave(id, record)
+  redis.call("HINCRBY", counts, record.state, -1)
+  if is_claimed(record) then
+    redis.call("ZREM", leases, id)
+    redis.call("ZREM", claims .. record.agent, id)
+  elseif is_terminal(record) then
+    redis.call("ZREM", finished, id)
+  elseif record.due then
+    redis.call("ZREM", delayed, id)
+    drop(id, record, { "due" })
+  else
+    leave_lane(id, record)
+  end
+end
+
+-- Makes a task pending, claimable from `due` on (0: at once). Its record must be out of all indexes.
+local function enter_pending(id, record, due, fields)
+  fields.state = "pending"
+  if due > now then
+    fields.due = int(due)
+    redis.call("ZADD", delayed, fields.due, id)
+  end
+  change(id, record, fields)
+  redis.call("HINCRBY", counts, "pending", 1)
+  if not record.due then
+    enter_lane(id, record)
+  end
+end
+
+-- A claim ends when its lease runs out, at the latest `timeout` after it began; without either, never.
+local function lease_end(record, claimed)
+  local ends = record.ttl and now + tonumber(record.ttl)
+  local latest = record.timeout and claimed + tonumber(record.timeout)
+  return ends and latest and math.min(ends, latest) or ends or latest or nil
+end
+
+local function set_lease(id, record, claimed, fields)
+  local ends = lease_end(record, claimed)
+  if ends then
+    fields.lease = int(ends)
+  end
+  redis.call("ZADD", leases, fields.lease or "+inf", id)
+end
+
+-- pending -> assigned. Tokens only grow, also when the server's clock was set back.
+local function assign(id, record, agent, call)
+  leave(id, record)
+  local token = int(math.max(tonumber(record.token or 0) + 1, now))
+  local fields = {
+    state = "assigned",
+    agent = agent,
+    token = token,
+    claimed = int(now),
+    attempts = int(tonumber(record.attempts or 0) + 1),
+    calls = remember(record, call),
+  }
+  set_lease(id, record, now, fields)
+  change(id, record, fields)
+  redis.call("ZADD", claims .. agent, token, id)
+  redis.call("HINCRBY", counts, "assigned", 1)
+end
+
+-- assigned, running -> pending: given back, or expired.
+local function unassign(id, record, due, fields)
+  leave(id, record)
+  fields.last_agent = record.agent
+  drop(id, record, { "agent", "claimed", "lease" })
+  enter_pending(id, record, due, fields)
+end
+
+-- pending, assigned, running -> completed, failed, cancelled; tells those who wait.
+local function settle(id, record, state, fields)
+  leave(id, record)
+  if record.deadline then
+    redis.call("ZREM", deadlines, id)
+  end
+  fields.state = state
+  fields.finished = int(now)
+  change(id, record, fields)
+  if record.lease then
+    drop(id, record, { "lease" })
+  end
+  redis.call("HINCRBY", counts, state, 1)
+  redis.call("ZADD", finished, int(now + tonumber(record.retention or DEFAULT_RETENTION)), id)
+  redis.call("PUBLISH", done .. id, state)
+end

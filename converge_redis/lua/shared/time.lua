@@ -1,0 +1,86 @@
+-- What time alone does to tasks: claims expire, delays end, deadlines pass, finished tasks are deleted.
+-- No daemon does it: every script brings a task up to date before it acts on it, and claims sweep a few more.
+--@include shared/states
+
+-- Keeps what is told of the last expired claims: one line of JSON each, all values as text.
+local function lost_claims(record, expiries)
+  local line = cjson.encode({
+    agent = record.agent,
+    token = record.token,
+    claimed = record.claimed,
+    lease = record.lease,
+    ended = int(now),
+  })
+  if not record.lost then
+    return line
+  end
+  local kept = record.lost
+  if expiries > LOST_CLAIMS_KEPT then
+    kept = string.sub(kept, string.find(kept, "\n", 1, true) + 1)
+  end
+  return kept .. "\n" .. line
+end
+
+-- An expired claim counts as pending; more of them than `retries` allows fail the task.
+local function expire(id, record)
+  local expiries = tonumber(record.expiries or 0) + 1
+  local fields = { expiries = int(expiries), lost = lost_claims(record, expiries) }
+  if record.retries and expiries > tonumber(record.retries) then
+    fields.failure = "max_retries"
+    settle(id, record, "failed", fields)
+  else
+    unassign(id, record, 0, fields)
+  end
+end
+
+-- Brings one task up to date: `at` is the time that leases are held against.
+local function catch_up(id, record, at)
+  if is_terminal(record) then
+    return
+  end
+  if record.deadline and tonumber(record.deadline) <= now then
+    settle(id, record, "failed", { failure = "deadline" })
+  elseif record.lease and tonumber(record.lease) <= at then
+    expire(id, record)
+  elseif record.due and tonumber(record.due) <= now then
+    redis.call("ZREM", delayed, id)
+    drop(id, record, { "due" })
+    enter_lane(id, record)
+  end
+end
+
+local function load_current(id)
+  local record = load(id)
+  if record then
+    catch_up(id, record, now)
+  end
+  return record
+end
+
+-- Deletes a finished task whose retention is over.
+local function purge(id, record)
+  leave(id, record)
+  redis.call("DEL", tasks .. id, specs .. id, results .. id)
+end
+
+-- Does a bounded part of what is due in the whole shard. An entry without a record (the server evicted it, or
+-- somebody deleted it) is dropped, so that it cannot hold up the others.
+local SWEEP = 16
+
+local function sweep_index(index, act)
+  for _, id in ipairs(redis.call("ZRANGEBYSCORE", index, "-inf", int(now), "LIMIT", 0, SWEEP)) do
+    local record = load(id)
+    if record then
+      act(id, record, now)
+    else
+      redis.call("ZREM", index, id)
+    end
+  end
+end
+
+local function sweep()
+  sweep_index(leases, catch_up)
+  sweep_index(delayed, catch_up)
+  sweep_index(deadlines, catch_up)
+  sweep_index(finished, purge)
+end

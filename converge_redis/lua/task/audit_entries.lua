@@ -1,0 +1,72 @@
+-- audit: checks entries of a shard: is each task in exactly the indexes that its state demands?
+-- KEYS      the shard's keys (shared/shard.lua)
+-- ARGV[…]   pairs: an id, and the sorted set in which it was found, or "" for a task's own keys
+-- Reply     {"OK", id, kind, detail, id, kind, detail, …}: the violations
+--@include shared/states
+
+local reply = { "OK" }
+
+local function violation(id, kind, detail)
+  reply[#reply + 1] = id
+  reply[#reply + 1] = kind
+  reply[#reply + 1] = detail
+end
+
+-- Returns the sorted sets that must hold the task, each with the score that it must have there.
+local function demanded(record)
+  local places = {}
+  if is_claimed(record) then
+    places[leases] = tonumber(record.lease) or math.huge
+    places[claims .. record.agent] = tonumber(record.token)
+  elseif record.due then
+    places[delayed] = tonumber(record.due)
+  elseif record.state == "pending" then
+    places[lane_prefix .. record.lane] = 0 - tonumber(record.priority)
+  else
+    places[finished] = tonumber(record.finished) + tonumber(record.retention or DEFAULT_RETENTION)
+  end
+  if record.deadline and not is_terminal(record) then
+    places[deadlines] = tonumber(record.deadline)
+  end
+  return places
+end
+
+local function check_task(id, record)
+  for place, score in pairs(demanded(record)) do
+    local found = redis.call("ZSCORE", place, id)
+    if not found then
+      violation(id, "missing_entry", place)
+    elseif tonumber(found) ~= score then
+      violation(id, "wrong_score", place)
+    end
+  end
+  if record.state == "pending" and not record.due and not redis.call("ZSCORE", lanes, record.lane) then
+    violation(id, "missing_lane", record.lane)
+  end
+  if redis.call("EXISTS", specs .. id) == 0 then
+    violation(id, "missing_spec", specs .. id)
+  end
+  if record.state == "completed" and redis.call("EXISTS", results .. id) == 0 then
+    violation(id, "missing_result", results .. id)
+  end
+end
+
+for i = 1, #ARGV, 2 do
+  local id, place = ARGV[i], ARGV[i + 1]
+  if place == lanes then
+    if redis.call("ZSCORE", lanes, id) and redis.call("EXISTS", lane_prefix .. id) == 0 then
+      violation(id, "empty_lane", lanes)
+    end
+  else
+    local record = load(id)
+    local gone = place ~= "" and not redis.call("ZSCORE", place, id)
+    if place == "" and record then
+      check_task(id, record)
+    elseif place == "" and redis.call("EXISTS", specs .. id, results .. id) > 0 then
+      violation(id, "orphan", specs .. id)
+    elseif not gone and place ~= "" and not (record and demanded(record)[place]) then
+      violation(id, "unexpected_entry", place)
+    end
+  end
+end
+return reply

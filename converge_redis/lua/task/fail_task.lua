@@ -1,0 +1,29 @@
+-- fail_task: pending, assigned, running -> failed, with a reason.
+-- KEYS      the shard's keys (shared/shard.lua)
+-- ARGV[1]   call id
+-- ARGV[2]   task id
+-- ARGV[3]   agent id, or "": anybody may
+-- ARGV[4]   claim token, or ""
+-- ARGV[5]   reason (msgpack)
+-- Reply     {"FAILED"} | {"TERMINAL"}: unchanged | {"UNKNOWN"} | a refusal (shared/holder.lua)
+--@include shared/holder
+
+local call, id, agent, token, reason = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local record = load_current(id)
+if not record then
+  return { "UNKNOWN" }
+end
+if has_seen(record, call) then
+  return { "FAILED" }
+end
+if agent ~= "" then
+  local refused = refusal(record, agent, token)
+  if refused then
+    return refused
+  end
+elseif is_terminal(record) then
+  return { "TERMINAL" }
+end
+redis.call("SET", results .. id, reason)
+settle(id, record, "failed", { calls = remember(record, call) })
+return { "FAILED" }

@@ -1,0 +1,23 @@
+-- my_claims: reads the tasks that an agent holds, oldest claim first, a page at a time.
+-- KEYS      the shard's keys (shared/shard.lua)
+-- ARGV[1]   agent id
+-- ARGV[2]   the claim token after which to begin, or "-inf"
+-- ARGV[3]   the most tasks to read
+-- Reply     {"MORE" or "DONE", token of the last one looked at, task, task, …} (shared/reply.lua)
+--@include shared/time
+--@include shared/reply
+
+local agent, after, most = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local held = redis.call("ZRANGEBYSCORE", claims .. agent, "(" .. after, "+inf", "LIMIT", 0, most)
+local reply = { #held == most and "MORE" or "DONE", after }
+for _, id in ipairs(held) do
+  local record = load(id)
+  if record then
+    reply[2] = record.token
+    catch_up(id, record, now)
+    if is_claimed(record) then
+      reply[#reply + 1] = task_reply(id, record)
+    end
+  end
+end
+return reply

@@ -1,0 +1,27 @@
+-- release: assigned, running -> pending, by the holder; the attempt does not count.
+-- KEYS      the shard's keys (shared/shard.lua)
+-- ARGV[1]   call id
+-- ARGV[2]   task id
+-- ARGV[3]   agent id
+-- ARGV[4]   claim token, or "" to know the holder by its agent id
+-- ARGV[5]   delay in microseconds until the task can be claimed again
+-- Reply     {"RELEASED"} | {"UNKNOWN"} | a refusal (shared/holder.lua)
+--@include shared/holder
+
+local call, id, agent, token, delay = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
+local record = load_current(id)
+if not record then
+  return { "UNKNOWN" }
+end
+if has_seen(record, call) then
+  return { "RELEASED" }
+end
+local refused = refusal(record, agent, token)
+if refused then
+  return refused
+end
+unassign(id, record, now + delay, {
+  attempts = int(tonumber(record.attempts) - 1),
+  calls = remember(record, call),
+})
+return { "RELEASED" }

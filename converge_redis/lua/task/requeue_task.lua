@@ -1,0 +1,34 @@
+-- requeue_task: failed, cancelled -> pending, with its expired claims forgotten.
+-- KEYS      the shard's keys (shared/shard.lua)
+-- ARGV[1]   call id
+-- ARGV[2]   task id
+-- Reply     {"REQUEUED"} | {"UNKNOWN"}
+--           {"NOT_FAILED"}: it is neither failed nor cancelled | {"DEADLINE"}: it would fail again at once
+--@include shared/time
+
+local call, id = ARGV[1], ARGV[2]
+local record = load_current(id)
+if not record then
+  return { "UNKNOWN" }
+end
+if has_seen(record, call) then
+  return { "REQUEUED" }
+end
+if record.state ~= "failed" and record.state ~= "cancelled" then
+  return { "NOT_FAILED" }
+end
+if record.deadline then
+  if tonumber(record.deadline) <= now then
+    return { "DEADLINE" }
+  end
+  redis.call("ZADD", deadlines, record.deadline, id)
+end
+leave(id, record)
+redis.call("DEL", results .. id)
+local fields = { calls = remember(record, call) }
+if record.agent then
+  fields.last_agent = record.agent
+end
+drop(id, record, { "agent", "claimed", "finished", "failure", "expiries", "lost" })
+enter_pending(id, record, 0, fields)
+return { "REQUEUED" }

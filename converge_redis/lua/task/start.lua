@@ -1,0 +1,24 @@
+-- start: assigned -> running, by the holder.
+-- KEYS      the shard's keys (shared/shard.lua)
+-- ARGV[1]   task id
+-- ARGV[2]   agent id
+-- ARGV[3]   claim token, or "" to know the holder by its agent id
+-- Reply     {"STARTED"}, also when it was running already
+--           {"UNKNOWN"} | a refusal (shared/holder.lua)
+--@include shared/holder
+
+local id, agent, token = ARGV[1], ARGV[2], ARGV[3]
+local record = load_current(id)
+if not record then
+  return { "UNKNOWN" }
+end
+local refused = refusal(record, agent, token)
+if refused then
+  return refused
+end
+if record.state == "assigned" then
+  redis.call("HINCRBY", counts, "assigned", -1)
+  redis.call("HINCRBY", counts, "running", 1)
+  change(id, record, { state = "running" })
+end
+return { "STARTED" }

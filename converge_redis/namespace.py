@@ -1,0 +1,41 @@
+"""What all operations of one store have in common."""
+
+from dataclasses import dataclass, field
+
+from converge_redis.checks import check_id, check_integer, check_seconds
+from converge_redis.constraints import DEFAULT_RETENTION_SEC
+from converge_redis.keys import Keys
+
+MAX_SHARDS = 16384
+"""A Redis cluster has this many hash slots."""
+
+DEFAULT_PAYLOAD_LIMIT = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    """A fleet's corner of a server, and the defaults of its store.
+
+    Args:
+        name: The prefix of all keys; any text of up to 512 bytes.
+        shards: Over how many hash slots tasks spread. All stores of a namespace must use the same number.
+        payload_limit: The largest payload (a task, a result, a stored value), in bytes of msgpack.
+        claim_ttl_sec: The lease of tasks that set none, in seconds; None: their claims do not expire.
+        retention_sec: How long finished tasks that do not say are kept, in seconds.
+    """
+
+    name: str = "converge"
+    shards: int = 1
+    payload_limit: int = DEFAULT_PAYLOAD_LIMIT
+    claim_ttl_sec: float | None = None
+    retention_sec: float = DEFAULT_RETENTION_SEC
+    keys: Keys = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        check_id("namespace", self.name)
+        check_integer("shards", self.shards, 1, MAX_SHARDS)
+        check_integer("payload_limit", self.payload_limit, 1, 512 * 1024 * 1024)
+        if self.claim_ttl_sec is not None:
+            check_seconds("claim_ttl_sec", self.claim_ttl_sec)
+        check_seconds("retention_sec", self.retention_sec, zero=True)
+        object.__setattr__(self, "keys", Keys(self.name, self.shards))

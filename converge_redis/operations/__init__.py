@@ -1,0 +1,1 @@
+"""Every verb, written once, as a builder of operations; the facades only name them."""

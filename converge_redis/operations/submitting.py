@@ -1,0 +1,181 @@
+"""Verbs that bring tasks in, or back in: submit, submit_many, requeue_task."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
+
+from converge_redis.checks import check_id, check_ids, check_seconds, shown
+from converge_redis.codec import decode, encode
+from converge_redis.constraints import microseconds, record_fields
+from converge_redis.errors import InvalidTypeError, InvalidValueError, TaskExistsError
+from converge_redis.identifiers import call_id
+from converge_redis.keys import lane
+from converge_redis.namespace import Namespace
+from converge_redis.operation import Argument, Operation, Steps, ask_all
+from converge_redis.scripts import Script
+from converge_redis.task import Task, TaskState, check_priority
+
+_SUBMIT = Script("task/submit")
+_REQUEUE_TASK = Script("task/requeue_task")
+
+TASKS_PER_SCRIPT = 500
+BYTES_PER_SCRIPT = 1024 * 1024
+SCRIPTS_TOGETHER = 8
+
+T = TypeVar("T")
+
+_DEFAULTS: dict[str, Any] = {
+    "objective": "",
+    "inputs": {},
+    "outputs": {},
+    "constraints": {},
+    "evaluator": None,
+    "pool_id": None,
+    "topic": None,
+    "required_capabilities": [],
+    "priority": 0,
+}
+"""The fields that a specification holds; those that have their default are left out of it."""
+
+
+class _Entry(NamedTuple):
+    """One task as ``lua/task/submit.lua`` reads it."""
+
+    id: str
+    spec: bytes
+    arguments: tuple[Argument, ...]
+
+
+def submit(space: Namespace, task: Task, *, delay: float = 0.0) -> Operation[str]:
+    """Submit a task; it becomes pending.
+
+    The same task again has no effect, so a call whose outcome is unknown can be repeated.
+
+    Args:
+        task: The task. Its state must be pending; fields that the manager sets are ignored.
+        delay: Seconds until the task can be claimed.
+
+    Returns:
+        The task's id.
+
+    Raises:
+        TaskExistsError: Another task was submitted under this id.
+        InvalidTypeError, InvalidValueError: A field or a constraint is malformed.
+        PayloadTooLargeError: The task exceeds the store's ``payload_limit``.
+    """
+    entry = _entry(space, task, microseconds(check_seconds("delay", delay, zero=True)))
+    return _operation(space.keys.tasks_of(entry.id), [entry], partial(_read_submitted, entry))
+
+
+def submit_many(space: Namespace, tasks: Iterable[Task]) -> Steps[list[str]]:
+    """Submit tasks in as few round trips as possible.
+
+    Every task is checked before the first is sent. Tasks under ids that other tasks have taken are refused
+    together, after the others were stored. A call that failed half-way can be repeated.
+
+    Args:
+        tasks: The tasks, in the order in which they are stored.
+
+    Returns:
+        The ids, in the order of the tasks.
+
+    Raises:
+        TaskExistsError: Other tasks were submitted under some of the ids; the message lists them.
+        InvalidTypeError, InvalidValueError, PayloadTooLargeError: As for `submit`; nothing was stored.
+    """
+    entries = [_entry(space, task, 0) for task in tasks]
+    by_shard: dict[int, list[_Entry]] = {}
+    for entry in entries:
+        by_shard.setdefault(space.keys.shard_of(entry.id), []).append(entry)
+    operations = [
+        _operation(space.keys.tasks(shard), chunk, partial(_read_taken, chunk))
+        for shard, of_shard in by_shard.items()
+        for chunk in _chunks(of_shard)
+    ]
+    taken: list[str] = []
+    for start in range(0, len(operations), SCRIPTS_TOGETHER):
+        for outcome in (yield from ask_all(operations[start : start + SCRIPTS_TOGETHER])):
+            taken += outcome
+    if taken:
+        raise _exists(taken)
+    return [entry.id for entry in entries]
+
+
+def _chunks(entries: Sequence[_Entry]) -> Iterator[list[_Entry]]:
+    """Cut one shard's tasks into parts that one script stores in bounded time."""
+    chunk: list[_Entry] = []
+    size = 0
+    for entry in entries:
+        if chunk and (len(chunk) == TASKS_PER_SCRIPT or size + len(entry.spec) > BYTES_PER_SCRIPT):
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(entry)
+        size += len(entry.spec)
+    if chunk:
+        yield chunk
+
+
+def requeue_task(space: Namespace, task_id: str) -> Operation[bool]:
+    """Make a failed or cancelled task pending again, with its expired claims forgotten.
+
+    Args:
+        task_id: The task's id.
+
+    Returns:
+        True; False when the task is unknown, neither failed nor cancelled, or past its deadline.
+    """
+    check_id("task_id", task_id)
+    keys = space.keys.tasks_of(task_id)
+    return Operation(_REQUEUE_TASK, keys, (call_id(), task_id), lambda reply: reply[0] == b"REQUEUED")
+
+
+def _entry(space: Namespace, task: Task, delay_us: int) -> _Entry:
+    """Check a task and lay it out."""
+    if not isinstance(task, Task):
+        raise InvalidTypeError(f"task must be a Task, not {type(task).__name__} {shown(task)}")
+    check_id("task.id", task.id)
+    if task.state is not TaskState.PENDING:
+        raise InvalidValueError(
+            f"task.state must be pending at submit, not {shown(task.state)} (task {shown(task.id)})"
+        )
+    pool_id = None if task.pool_id is None else check_id("task.pool_id", task.pool_id)
+    topic = None if task.topic is None else check_id("task.topic", task.topic)
+    capabilities = check_ids("task.required_capabilities", task.required_capabilities)
+    fields: dict[str, Argument] = {
+        "lane": lane(pool_id, topic, capabilities),
+        "priority": check_priority(task.priority),
+        **record_fields(task.constraints, space.claim_ttl_sec, space.retention_sec),
+    }
+    values = {name: getattr(task, name) for name in _DEFAULTS}
+    set_values = {name: value for name, value in values.items() if value != _DEFAULTS[name]}
+    spec = encode("task", set_values, space.payload_limit)
+    flat = [part for field in fields.items() for part in field]
+    return _Entry(task.id, spec, (task.id, spec, delay_us, len(fields), *flat))
+
+
+def _operation(
+    keys: tuple[str, ...], entries: Sequence[_Entry], decode_reply: Callable[[Any], T]
+) -> Operation[T]:
+    arguments = [part for entry in entries for part in entry.arguments]
+    return Operation(_SUBMIT, keys, (len(entries), *arguments), decode_reply)
+
+
+def _read_taken(entries: Sequence[_Entry], reply: Sequence[Any]) -> list[str]:
+    """Return the ids that other tasks have taken."""
+    stored = {reply[i].decode(): reply[i + 1] for i in range(1, len(reply), 2)}
+    # Equal tasks may differ in bytes: the order of a dict's items does not count.
+    return [
+        entry.id for entry in entries if entry.id in stored and decode(stored[entry.id]) != decode(entry.spec)
+    ]
+
+
+def _read_submitted(entry: _Entry, reply: Sequence[Any]) -> str:
+    taken = _read_taken([entry], reply)
+    if taken:
+        raise _exists(taken)
+    return entry.id
+
+
+def _exists(ids: Sequence[str]) -> TaskExistsError:
+    listed = ", ".join(map(shown, ids[:10])) + (f" and {len(ids) - 10} more" if len(ids) > 10 else "")
+    return TaskExistsError(f"another task was submitted under the id {listed}; give the new one another id")

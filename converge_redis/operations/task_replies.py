@@ -1,0 +1,79 @@
+"""How replies about tasks are read: tasks from rows, errors from status words."""
+
+import json
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from converge_redis.codec import decode
+from converge_redis.errors import ClaimLostError, NotAuthorizedError, StoreReplyError, TaskCancelledError
+from converge_redis.task import Task, TaskState
+
+
+def read_task(row: Sequence[Any]) -> Task:
+    """Make a task of a reply's row (``lua/shared/reply.lua``)."""
+    task_id, spec, result = row[0].decode(), row[1], row[2]
+    record = record_of(row)
+    if spec is None:
+        raise StoreReplyError(f"task {task_id!r} has lost what was submitted: does the server evict keys?")
+    state = TaskState(record["state"])
+    if "failure" in record:
+        outcome: Any = _failure(task_id, record)
+    else:
+        outcome = None if result is None else decode(result)
+    return Task(
+        id=task_id,
+        state=state,
+        assigned_to=record.get("agent"),
+        result=outcome,
+        claimed_at=_seconds(record, "claimed"),
+        claim_token=int(record["token"]) if "token" in record else None,
+        attempts=int(record.get("attempts", 0)),
+        submitted_at=_seconds(record, "submitted"),
+        finished_at=_seconds(record, "finished"),
+        **decode(spec),
+    )
+
+
+def record_of(row: Sequence[Any]) -> dict[str, str]:
+    """Return the record's fields of a reply's row."""
+    return {row[i].decode(): row[i + 1].decode() for i in range(3, len(row), 2)}
+
+
+def _seconds(record: dict[str, str], field: str) -> float | None:
+    return int(record[field]) / 1e6 if field in record else None
+
+
+def _failure(task_id: str, record: dict[str, str]) -> dict[str, Any]:
+    """Tell why the rules failed a task: ``reason`` in one word, ``message``, and the claims that expired."""
+    expired = [
+        {
+            "agent_id": lost["agent"],
+            "claim_token": int(lost["token"]),
+            "claimed_at": int(lost["claimed"]) / 1e6,
+            "expired_at": int(lost["lease"]) / 1e6,
+        }
+        for lost in map(json.loads, record.get("lost", "").splitlines())
+    ]
+    messages = {
+        "deadline": "the deadline passed before the task was finished",
+        "max_retries": f"{record.get('expiries')} claims expired, max_retries allows {record.get('retries')}",
+    }
+    reason = record["failure"]
+    return {"reason": reason, "message": messages.get(reason, reason), "expired_claims": expired}
+
+
+def raise_refusal(verb: str, agent_id: str, task_id: str, reply: Sequence[Any]) -> NoReturn:
+    """Raise the error for a refusal (``lua/shared/holder.lua``)."""
+    word, state, holder, token = (part.decode() for part in reply)
+    start = f"agent {agent_id!r} is not authorized to {verb} task {task_id!r}: "
+    if word == "CANCELLED":
+        raise TaskCancelledError(start + "the task was cancelled; drop the work")
+    if state in {"assigned", "running"}:
+        now = f"agent {holder!r} holds it with claim token {token}"
+    elif state == "pending":
+        now = "it is pending again"
+    else:
+        now = f"it is {state}"
+    if word == "CLAIM_LOST":
+        raise ClaimLostError(start + f"this claim has expired, was given back or was replaced; {now}")
+    raise NotAuthorizedError(start + f"it does not hold the claim; {now}")

@@ -1,0 +1,155 @@
+"""How operations travel: what to send, when to send it again, which error to raise. Without input or output.
+
+`requests` turns a verb's work into single requests and takes their answers; the two runners
+(`converge_redis.store`) carry them out, one blocking, one on asyncio, and decide nothing.
+"""
+
+import random
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn, TypeVar
+
+from redis import exceptions
+
+from converge_redis.errors import (
+    ConvergeError,
+    StoreAuthenticationError,
+    StoreFullError,
+    StoreReplyError,
+    StoreUnavailableError,
+)
+from converge_redis.operation import Argument, Command, Listen, Operation, Steps
+
+T = TypeVar("T")
+Parts = tuple[Argument, ...]
+
+PAUSES = (0.05, 0.2, 0.8)
+"""Seconds before a call is sent again after a lost connection, each drawn from half to one and a half of it."""
+
+
+@dataclass(slots=True)
+class Pause:
+    """Ask the runner to let time pass, in seconds."""
+
+    seconds: float
+
+
+@dataclass(slots=True)
+class Batch:
+    """Ask the runner to send commands together; the answer is a list of replies and reply errors."""
+
+    commands: list[Parts]
+
+
+Requests = Generator["Parts | Batch | Pause | Listen[Any]", Any, T]
+
+
+def requests(work: Operation[T] | Steps[T]) -> Requests[T]:
+    """Return a verb's work as requests, one after the other; the generator returns the verb's result."""
+    if isinstance(work, Operation):
+        return _send(work)
+    return _follow(work)
+
+
+def _follow(steps: Steps[T]) -> Requests[T]:
+    """Carry out the steps of a verb, which sees the errors of the ones that fail."""
+    try:
+        step = next(steps)
+        while True:
+            try:
+                if isinstance(step, Operation):
+                    answer: Any = yield from _send(step)
+                elif isinstance(step, Listen):
+                    answer = yield step
+                elif isinstance(step, Command):
+                    answer = yield from _send_command(step)
+                else:
+                    answer = yield from _send_all(step)
+            except ConvergeError as error:
+                step = steps.throw(error)
+            else:
+                step = steps.send(answer)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+
+
+def _send(operation: Operation[T]) -> Requests[T]:
+    args, args_again = operation.args, operation.args_again or operation.args
+    reply = yield from _persist(lambda again: _evaluate(operation, args_again if again else args))
+    return operation.decode(reply)
+
+
+def _send_command(command: Command) -> Requests[Any]:
+    return (yield from _persist(lambda _again: _once(command.parts)))
+
+
+def _once(parts: Parts) -> Requests[Any]:
+    return (yield parts)
+
+
+def _persist(attempt: Callable[[bool], Requests[Any]]) -> Requests[Any]:
+    """Send something, and send it again after a lost connection: every operation allows it."""
+    for number, pause in enumerate((*PAUSES, None)):
+        try:
+            return (yield from attempt(number > 0))
+        except (exceptions.ConnectionError, exceptions.TimeoutError) as error:
+            if pause is None or isinstance(error, exceptions.AuthenticationError):
+                raise_for(error)
+            yield Pause(pause * (0.5 + random.random()))  # noqa: S311 - spreads load, guards nothing
+        except exceptions.RedisError as error:
+            raise_for(error)
+    raise AssertionError("unreachable")  # pragma: no cover - the last pause is None
+
+
+def _evaluate(operation: Operation[Any], args: Sequence[Argument]) -> Requests[Any]:
+    script, rest = operation.script, (len(operation.keys), *operation.keys, *args)
+    try:
+        return (yield ("EVALSHA", script.sha, *rest))
+    except exceptions.NoScriptError:
+        return (yield ("EVAL", script.text, *rest))
+
+
+def _send_all(operations: Sequence[Operation[T]]) -> Requests[list[T]]:
+    """Send operations together; those whose reply is missing go again one by one, each with its own retries."""
+    commands: list[Parts] = [
+        ("EVALSHA", operation.script.sha, len(operation.keys), *operation.keys, *operation.args)
+        for operation in operations
+    ]
+    try:
+        replies = yield Batch(commands)
+    except (exceptions.ConnectionError, exceptions.TimeoutError) as error:
+        replies = [error] * len(operations)
+    results: list[T] = []
+    for operation, reply in zip(operations, replies, strict=True):
+        if isinstance(reply, exceptions.NoScriptError):
+            results.append((yield from _send(operation)))
+        elif isinstance(reply, exceptions.ConnectionError | exceptions.TimeoutError):
+            again = operation.args_again or operation.args
+            results.append(
+                (yield from _send(Operation(operation.script, operation.keys, again, operation.decode)))
+            )
+        elif isinstance(reply, exceptions.RedisError):
+            raise_for(reply)
+        else:
+            results.append(operation.decode(reply))
+    return results
+
+
+def raise_for(error: exceptions.RedisError) -> NoReturn:
+    """Raise this package's error for one of redis-py."""
+    text = str(error)
+    if isinstance(error, exceptions.AuthenticationError | exceptions.AuthorizationError) or text.startswith(
+        ("NOAUTH", "WRONGPASS")
+    ):
+        raise StoreAuthenticationError(
+            f"the server refused the user name or password in the store's URL: {text}"
+        ) from error
+    if isinstance(error, exceptions.ConnectionError | exceptions.TimeoutError):
+        raise StoreUnavailableError(
+            f"the server cannot be reached, or did not answer in time: {text}. Whether a call that was under "
+            "way has happened is not known; it may be made again"
+        ) from error
+    if isinstance(error, exceptions.OutOfMemoryError) or text.startswith("OOM"):
+        raise StoreFullError(f"the server has reached its maxmemory, nothing was changed: {text}") from error
+    raise StoreReplyError(f"the server answered with an error: {text}") from error

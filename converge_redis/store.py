@@ -1,0 +1,239 @@
+"""The blocking store: a connection, a namespace, and values by key."""
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import redis
+from redis import exceptions
+
+from converge_redis.async_store import AsyncRedisStore
+from converge_redis.background import BackgroundLoop
+from converge_redis.connection import async_client, async_twin, blocking_client, check_client
+from converge_redis.constraints import DEFAULT_RETENTION_SEC
+from converge_redis.embedded import embedded_server
+from converge_redis.errors import ConfigurationError, EmbeddedServerError, StoreClosedError
+from converge_redis.namespace import DEFAULT_PAYLOAD_LIMIT, Namespace
+from converge_redis.operation import Listen, Operation, Steps
+from converge_redis.operations import values
+from converge_redis.operations.opening import open_namespace
+from converge_redis.sending import Batch, Pause, Requests, requests
+from converge_redis.verbs import Facade, verb
+
+T = TypeVar("T")
+
+
+class RedisStore(Facade):
+    """Connection and namespace of a fleet, for blocking code; also a key-value store of its own.
+
+    Safe to share between threads. Use it as a context manager, or call `close`.
+
+    Args:
+        client: A ``redis.Redis`` client without ``decode_responses``. It stays the caller's to close.
+        namespace: The prefix of all keys.
+        shards: Over how many hash slots tasks spread; the same for all stores of a namespace. With one, the
+            order of priority is strict over all tasks.
+        payload_limit: The largest payload, in bytes once encoded.
+        claim_ttl_sec: The lease of tasks that set none, in seconds; None: their claims do not expire.
+        retention_sec: How long finished tasks that do not say are kept, in seconds.
+
+    Raises:
+        ConfigurationError: The client cannot be used.
+        InvalidTypeError, InvalidValueError: Another argument is malformed.
+    """
+
+    def __init__(
+        self,
+        client: redis.Redis,
+        namespace: str = "converge",
+        shards: int = 1,
+        *,
+        payload_limit: int = DEFAULT_PAYLOAD_LIMIT,
+        claim_ttl_sec: float | None = None,
+        retention_sec: float = DEFAULT_RETENTION_SEC,
+    ) -> None:
+        check_client(client)
+        self.namespace = Namespace(namespace, shards, payload_limit, claim_ttl_sec, retention_sec)
+        self._store = self
+        self._client = client
+        self._owns_client = False
+        self._make_async_client: Callable[[], Any] = lambda: async_twin(client)
+        self._open = False
+        self._closed = False
+        self._background: tuple[BackgroundLoop, AsyncRedisStore] | None = None
+        self._lock = threading.Lock()
+
+    @classmethod
+    def from_url(
+        cls,
+        url: str,
+        namespace: str = "converge",
+        shards: int = 1,
+        *,
+        payload_limit: int = DEFAULT_PAYLOAD_LIMIT,
+        claim_ttl_sec: float | None = None,
+        retention_sec: float = DEFAULT_RETENTION_SEC,
+        **options: Any,
+    ) -> Self:
+        """Make a store for a server; the connection is made at the first call, or by `open`.
+
+        Args:
+            url: ``redis://``, ``rediss://`` (TLS), ``unix://`` or their ``valkey`` forms, as in redis-py.
+            namespace: See the class.
+            shards: See the class.
+            payload_limit: See the class.
+            claim_ttl_sec: See the class.
+            retention_sec: See the class.
+            options: More settings of redis-py's connections, such as ``socket_timeout`` or ``ssl_ca_certs``.
+
+        Raises:
+            ConfigurationError: The URL or an option is malformed.
+        """
+        store = cls(
+            blocking_client(url, options),
+            namespace,
+            shards,
+            payload_limit=payload_limit,
+            claim_ttl_sec=claim_ttl_sec,
+            retention_sec=retention_sec,
+        )
+        store._owns_client = True
+        store._make_async_client = lambda: async_client(url, options)
+        return store
+
+    put = verb(values.put)
+    get = verb(values.get)
+    delete = verb(values.delete)
+    list = verb(values.list_keys)
+    put_if_absent = verb(values.put_if_absent)
+
+    def open(self) -> Self:
+        """Connect now, and agree on the namespace; otherwise the first call does it.
+
+        Raises:
+            StoreUnavailableError: The server cannot be reached, or refuses the password.
+            ConfigurationError: The namespace is in use with another number of shards.
+        """
+        if not self._open:
+            self._check_not_closed()
+            self._carry_out(requests(open_namespace(self.namespace)))
+            self._open = True
+        return self
+
+    def close(self) -> None:
+        """End all waits, and close the connections that the store made. A second call has no effect."""
+        with self._lock:
+            self._closed = True
+            background, self._background = self._background, None
+        if background is not None and background[0].pid == os.getpid():
+            background[0].call(background[1].aclose())
+            background[0].stop()
+        if self._owns_client:
+            self._client.close()
+
+    def __enter__(self) -> Self:
+        return self.open()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def run(self, work: Operation[T] | Steps[T]) -> T:
+        """Carry out an operation, or the steps of a verb; managers use it."""
+        if not self._open or self._closed:
+            self._check_not_closed()
+            self.open()
+        return self._carry_out(requests(work))
+
+    async def run_in_background(self, work: Operation[T] | Steps[T]) -> T:
+        """Carry out work in the background thread, while a coroutine of the caller's loop waits for it."""
+        loop, store = self._in_background()
+        return await asyncio.wrap_future(loop.submit(store.run(work)))
+
+    def _carry_out(self, todo: Requests[T]) -> T:
+        try:
+            request = next(todo)
+            while True:
+                try:
+                    answer = self._answer(request)
+                except Exception as error:
+                    request = todo.throw(error)
+                else:
+                    request = todo.send(answer)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+
+    def _answer(self, request: Any) -> Any:
+        match request:
+            case tuple():
+                return self._client.execute_command(*request)
+            case Batch(commands):
+                with self._client.pipeline(transaction=False) as pipeline:
+                    for command in commands:
+                        pipeline.execute_command(*command)
+                    return pipeline.execute(raise_on_error=False)
+            case Pause(seconds):
+                return time.sleep(seconds)
+            case Listen(act):
+                loop, store = self._in_background()
+                return loop.call(store.listen(act))
+        raise AssertionError(request)
+
+    def _in_background(self) -> tuple[BackgroundLoop, AsyncRedisStore]:
+        with self._lock:
+            self._check_not_closed()
+            if self._background is None or self._background[0].pid != os.getpid():
+                space = self.namespace
+                self._background = (
+                    BackgroundLoop(),
+                    AsyncRedisStore(
+                        self._make_async_client(),
+                        space.name,
+                        space.shards,
+                        payload_limit=space.payload_limit,
+                        claim_ttl_sec=space.claim_ttl_sec,
+                        retention_sec=space.retention_sec,
+                    ),
+                )
+            return self._background
+
+    def _check_not_closed(self) -> None:
+        if self._closed:
+            raise StoreClosedError("the store was closed; make a new one")
+
+
+_default: tuple[int, RedisStore] | None = None
+_default_lock = threading.Lock()
+
+
+def default_url() -> str:
+    """Return ``CONVERGE_REDIS_URL``, else the URL of this process's embedded server.
+
+    Raises:
+        ConfigurationError: The variable is not set, and no embedded server is installed.
+    """
+    url = os.environ.get("CONVERGE_REDIS_URL")
+    if url:
+        return url
+    try:
+        return embedded_server().url
+    except EmbeddedServerError as error:
+        raise ConfigurationError(
+            "no store was given: set CONVERGE_REDIS_URL to a server's URL, or install an embedded server with "
+            f"pip install 'converge-redis[embedded]' ({error})"
+        ) from error
+
+
+def default_store() -> RedisStore:
+    """Return the store of managers that are given none: one for the process, on `default_url`."""
+    global _default  # noqa: PLW0603 - one for the process
+    with _default_lock:
+        if _default is None or _default[0] != os.getpid() or _default[1]._closed:
+            _default = (os.getpid(), RedisStore.from_url(default_url()))
+        return _default[1]

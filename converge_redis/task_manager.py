@@ -1,0 +1,112 @@
+"""Task management, from submission to the end: the source of truth about every task of a fleet."""
+
+from converge_redis.async_store import AsyncRedisStore
+from converge_redis.errors import ConfigurationError
+from converge_redis.metrics import CoordinationMetrics
+from converge_redis.operations import auditing, claiming, reading, settling, submitting, waiting
+from converge_redis.store import RedisStore, default_store, default_url
+from converge_redis.verbs import AsyncFacade, Facade, averb, background_verb, verb
+
+
+class TaskManager(Facade):
+    """The tasks of a fleet, for blocking code; all processes with the same store see the same tasks.
+
+    Args:
+        store: Where the state is; None: ``CONVERGE_REDIS_URL``, else this process's embedded server.
+        coordination_metrics: Where to report measurements; see `converge_redis.metrics`.
+
+    Raises:
+        ConfigurationError: No store is given, and neither of the two ways to find one works.
+    """
+
+    def __init__(
+        self,
+        store: RedisStore | None = None,
+        coordination_metrics: CoordinationMetrics | None = None,
+    ) -> None:
+        if store is not None and not isinstance(store, RedisStore):
+            raise ConfigurationError(f"TaskManager needs a RedisStore, not {type(store).__name__}")
+        self._store = store or default_store()
+        self._metrics = coordination_metrics
+
+    submit = verb(submitting.submit)
+    submit_many = verb(submitting.submit_many)
+    requeue_task = verb(submitting.requeue_task)
+
+    claim = verb(claiming.claim)
+    claim_next = verb(claiming.claim_next)
+    start = verb(claiming.start)
+    extend_claim = verb(claiming.extend_claim)
+    release = verb(claiming.release)
+    release_expired_claims = verb(claiming.release_expired_claims)
+
+    report = verb(settling.report)
+    fail_task = verb(settling.fail_task)
+    cancel_task = verb(settling.cancel_task)
+
+    get_task = verb(reading.get_task)
+    get_tasks = verb(reading.get_tasks)
+    my_claims = verb(reading.my_claims)
+    list_pending_tasks = verb(reading.list_pending_tasks)
+    list_pending_tasks_for_agent = verb(reading.list_pending_tasks_for_agent)
+    counts = verb(reading.counts)
+    explain_claim = verb(reading.explain_claim)
+    refresh_from_store = verb(reading.refresh_from_store)
+    audit = verb(auditing.audit)
+
+    wait_until_done = background_verb(waiting.wait_until_done)
+    wait = verb(waiting.wait)
+    wait_all = verb(waiting.wait_all)
+    wait_any = verb(waiting.wait_any)
+
+
+class AsyncTaskManager(AsyncFacade):
+    """The tasks of a fleet, for code on asyncio; see `TaskManager`.
+
+    Args:
+        store: Where the state is; None: ``CONVERGE_REDIS_URL``, else this process's embedded server.
+        coordination_metrics: Where to report measurements; see `converge_redis.metrics`.
+
+    Raises:
+        ConfigurationError: No store is given, and neither of the two ways to find one works.
+    """
+
+    def __init__(
+        self,
+        store: AsyncRedisStore | None = None,
+        coordination_metrics: CoordinationMetrics | None = None,
+    ) -> None:
+        if store is not None and not isinstance(store, AsyncRedisStore):
+            raise ConfigurationError(f"AsyncTaskManager needs an AsyncRedisStore, not {type(store).__name__}")
+        self._store = store or AsyncRedisStore.from_url(default_url())
+        self._metrics = coordination_metrics
+
+    submit = averb(submitting.submit)
+    submit_many = averb(submitting.submit_many)
+    requeue_task = averb(submitting.requeue_task)
+
+    claim = averb(claiming.claim)
+    claim_next = averb(claiming.claim_next)
+    start = averb(claiming.start)
+    extend_claim = averb(claiming.extend_claim)
+    release = averb(claiming.release)
+    release_expired_claims = averb(claiming.release_expired_claims)
+
+    report = averb(settling.report)
+    fail_task = averb(settling.fail_task)
+    cancel_task = averb(settling.cancel_task)
+
+    get_task = averb(reading.get_task)
+    get_tasks = averb(reading.get_tasks)
+    my_claims = averb(reading.my_claims)
+    list_pending_tasks = averb(reading.list_pending_tasks)
+    list_pending_tasks_for_agent = averb(reading.list_pending_tasks_for_agent)
+    counts = averb(reading.counts)
+    explain_claim = averb(reading.explain_claim)
+    refresh_from_store = averb(reading.refresh_from_store)
+    audit = averb(auditing.audit)
+
+    wait_until_done = averb(waiting.wait_until_done)
+    wait = averb(waiting.wait)
+    wait_all = averb(waiting.wait_all)
+    wait_any = averb(waiting.wait_any)

@@ -1,0 +1,129 @@
+"""How facades get their methods: from the operation builders, which hold signature, docstring and types.
+
+``claim = verb(claiming.claim)`` makes a blocking method, ``averb`` one for asyncio. The builder's first
+parameter, the namespace, is the store's; the others are the method's.
+"""
+
+import functools
+import inspect
+import typing
+from collections.abc import Callable, Coroutine
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from converge_redis.metrics import CoordinationMetrics, measured
+from converge_redis.namespace import Namespace
+from converge_redis.operation import Operation, Steps
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Work = Operation[T] | Steps[T]
+Builder = Callable[Concatenate[Namespace, P], Work[T]]
+
+
+class Runner(typing.Protocol):
+    """What blocking verbs need of a store."""
+
+    namespace: Namespace
+
+    def run(self, work: Work[T]) -> T:
+        """Carry out an operation, or the steps of a verb."""
+        raise NotImplementedError
+
+    async def run_in_background(self, work: Work[T]) -> T:
+        """Carry it out in the store's background thread, for a coroutine that waits for it."""
+        raise NotImplementedError
+
+
+class AsyncRunner(typing.Protocol):
+    """What verbs on asyncio need of a store."""
+
+    namespace: Namespace
+
+    async def run(self, work: Work[T]) -> T:
+        """Carry out an operation, or the steps of a verb."""
+        raise NotImplementedError
+
+
+class Facade:
+    """Base of the blocking managers: a store, and where to report measurements."""
+
+    _store: Runner
+    _metrics: CoordinationMetrics | None = None
+
+
+class AsyncFacade:
+    """Base of the managers on asyncio: a store, and where to report measurements."""
+
+    _store: AsyncRunner
+    _metrics: CoordinationMetrics | None = None
+
+
+def verb(builder: Callable[Concatenate[Namespace, P], Work[T]]) -> Callable[Concatenate[Any, P], T]:
+    """Make a blocking method of an operation builder."""
+    name = builder.__name__
+
+    def method(self: Facade, *args: P.args, **kwargs: P.kwargs) -> T:
+        store, metrics = self._store, self._metrics
+        if metrics is None:
+            return store.run(builder(store.namespace, *args, **kwargs))
+        with measured(metrics, name) as call:
+            result = store.run(builder(store.namespace, *args, **kwargs))
+            call.returned(result)
+        return result
+
+    return _dressed(method, builder)
+
+
+def averb(
+    builder: Callable[Concatenate[Namespace, P], Work[T]],
+) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]:
+    """Make a method for asyncio of an operation builder."""
+    name = builder.__name__
+
+    async def method(self: AsyncFacade, *args: P.args, **kwargs: P.kwargs) -> T:
+        store, metrics = self._store, self._metrics
+        if metrics is None:
+            return await store.run(builder(store.namespace, *args, **kwargs))
+        with measured(metrics, name) as call:
+            result = await store.run(builder(store.namespace, *args, **kwargs))
+            call.returned(result)
+        return result
+
+    return _dressed(method, builder)
+
+
+def background_verb(
+    builder: Callable[Concatenate[Namespace, P], Work[T]],
+) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]:
+    """Make a coroutine method of a blocking facade: the work runs in the store's background thread."""
+    name = builder.__name__
+
+    async def method(self: Facade, *args: P.args, **kwargs: P.kwargs) -> T:
+        store = self._store
+        with measured(self._metrics, name) as call:
+            result = await store.run_in_background(builder(store.namespace, *args, **kwargs))
+            call.returned(result)
+        return result
+
+    return _dressed(method, builder)
+
+
+M = TypeVar("M", bound=Callable[..., Any])
+
+
+def _dressed(method: M, builder: Callable[..., Any], name: str | None = None) -> M:
+    """Give a method the builder's name, docstring and signature, with what it really returns."""
+    functools.update_wrapper(method, builder)
+    del method.__wrapped__  # type: ignore[attr-defined] # signature() would follow it to the builder
+    signature = inspect.signature(builder)
+    own = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    parameters = [own, *list(signature.parameters.values())[1:]]
+    returned = typing.get_args(typing.get_type_hints(builder)["return"])[-1]
+    method.__signature__ = signature.replace(  # type: ignore[attr-defined]
+        parameters=parameters, return_annotation=returned
+    )
+    method.__annotations__ = {
+        **{p.name: p.annotation for p in parameters[1:]},
+        "return": returned,
+    }
+    return method
