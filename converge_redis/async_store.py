@@ -157,7 +157,7 @@ class AsyncRedisStore(AsyncFacade):
     async def _answer(self, request: Any) -> Any:
         match request:
             case tuple():
-                return await self._client.execute_command(*request)
+                return await self._client.execute_command(*request)  # type: ignore[no-untyped-call]
             case Batch(commands):
                 async with self._client.pipeline(transaction=False) as pipeline:
                     for command in commands:

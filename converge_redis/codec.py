@@ -81,10 +81,10 @@ def _extension(value: Any) -> Any:
 
 def _plain(value: Any) -> Any:
     """Return an instance of a subclass (a StrEnum, an IntEnum, a defaultdict) as its plain type."""
-    for plain in (str, int, float, bytes, list, dict):
-        if isinstance(value, plain):
-            return plain.__str__(value) if plain is str else plain(value)
-    raise TypeError(type(value).__name__)  # pragma: no cover - the caller has looked
+    if isinstance(value, str):
+        return str.__str__(value)  # str(value) would ask the subclass
+    plain: Any = next(plain for plain in (int, float, bytes, list, dict) if isinstance(value, plain))
+    return plain(value)
 
 
 def _in_order(members: set[Any] | frozenset[Any]) -> list[Any]:
@@ -124,6 +124,7 @@ def _explain(field: str, value: Any, error: Exception) -> Exception:
         except TypeError:
             return InvalidTypeError(
                 f"{where} has the type {type(part).__module__}.{type(part).__qualname__}, which cannot be "
-                f"stored: {shown(part)}; use None, bool, int, float, str, bytes, list, dict, tuple, set, datetime"
+                f"stored: {shown(part)}; use None, bool, int, float, str, bytes, list, dict, tuple, "
+                "set, datetime"
             )
     return InvalidValueError(f"{field} cannot be stored: {error}: {shown(value)}")

@@ -47,7 +47,7 @@ def async_client(url: str, options: dict[str, Any]) -> "redis.asyncio.Redis":
         pool = redis.asyncio.BlockingConnectionPool.from_url(
             _usual(url), max_connections=connections, timeout=None, **settings
         )
-        pool.make_connection()
+        pool.make_connection()  # type: ignore[no-untyped-call]
     except (ValueError, TypeError, redis.RedisError) as error:
         raise _malformed(url, error) from error
     client = redis.asyncio.Redis.from_pool(pool)

@@ -2,7 +2,8 @@
 
 All keys of a shard carry its hash tag ``{<namespace>:<shard>}``, so that one script can touch them together
 on a cluster. A name has at most one part of user text that is not encoded, and that part is always the last:
-whatever it holds, it cannot end early and cannot name another key. Text elsewhere is percent-encoded (RFC 3986).
+whatever it holds, it cannot end early and cannot name another key. Text elsewhere is percent-encoded
+(RFC 3986).
 """
 
 from binascii import crc_hqx
@@ -33,7 +34,7 @@ _POOL_KEYS = (
     "admits:",  # + pool id: set, the agent ids of its whitelist, or the digests of its tokens
     "pools",  # sorted set, all pool ids, in the order of their bytes
     "agents",  # sorted set, all agents that are in a pool, in the order of their bytes
-    "deleted",  # hash, deleted pools whose members still have to be cleared away: id and call that deleted it
+    "deleted",  # hash, deleted pools whose members still have to be cleared away: call and time of deletion by id
 )
 
 _VALUE_KEYS = (

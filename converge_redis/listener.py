@@ -1,4 +1,4 @@
-"""The listener: one subscribed connection of a process and event loop, on which the server tells what happened.
+"""The listener: the one subscribed connection of a process and event loop, on which the server tells what is new.
 
 A message is a hint, the state is the truth. A task is read only after its channel's subscription is
 acknowledged, read again when the connection had to be made anew, and as a last resort every half a minute
@@ -21,7 +21,7 @@ from converge_redis.task import Task
 
 REREAD_SECONDS = 30.0
 SILENCE_SECONDS = 15.0
-"""A connection that has been silent for so long is asked for a sign of life, and given up after as long again."""
+"""A connection silent for so long is asked for a sign of life, and given up after as long again."""
 
 CHANNELS_PER_COMMAND = 1000
 LONGEST_PAUSE = 2.0
@@ -122,7 +122,8 @@ class Listener:
     async def aclose(self) -> None:
         """End all waits with `StoreClosedError`, and give the connection back."""
         self._closed = True
-        for future in [*self._work_waiters, *(f for waiters in self._waiters.values() for f in waiters)]:
+        self._fail(self._waiters, _closed())
+        for future in self._work_waiters:
             if not future.done():
                 future.set_exception(_closed())
         for task in self._tasks:
@@ -233,7 +234,7 @@ class Listener:
         while True:
             pubsub = self._client.pubsub()
             try:
-                await pubsub.connect()
+                await pubsub.connect()  # type: ignore[no-untyped-call]
                 pause = 0.0
                 self._work_channels_ready.clear()
                 self._changed.clear()
@@ -261,7 +262,7 @@ class Listener:
                 raise exceptions.ConnectionError("the connection is half-open: no answer to a ping")
             else:
                 silent = True
-                await pubsub.ping()  # type: ignore[no-untyped-call]
+                await pubsub.ping()
 
     def _on_message(self, kind: str, raw_channel: bytes | str | None) -> None:
         if kind not in {"subscribe", "message"} or raw_channel is None:

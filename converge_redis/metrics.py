@@ -52,7 +52,7 @@ class Call:
 
 @contextmanager
 def measured(metrics: CoordinationMetrics | None, verb: str) -> Generator[Call]:
-    """Measure the call of a verb; an error's class name is its outcome. Failing metrics are logged, not raised."""
+    """Measure the call of a verb; an error's class name is its outcome. Failing metrics are only logged."""
     call = Call()
     begun = time.perf_counter()
     try:

@@ -24,7 +24,7 @@ T = TypeVar("T")
 Parts = tuple[Argument, ...]
 
 PAUSES = (0.05, 0.2, 0.8)
-"""Seconds before a call is sent again after a lost connection, each drawn from half to one and a half of it."""
+"""Seconds before a call is sent again after a lost connection, each drawn from half to one and a half."""
 
 
 @dataclass(slots=True)
@@ -111,7 +111,7 @@ def _evaluate(operation: Operation[Any], args: Sequence[Argument]) -> Requests[A
 
 
 def _send_all(operations: Sequence[Operation[T]]) -> Requests[list[T]]:
-    """Send operations together; those whose reply is missing go again one by one, each with its own retries."""
+    """Send operations together; those without a reply go again one by one, each with its own retries."""
     commands: list[Parts] = [
         ("EVALSHA", operation.script.sha, len(operation.keys), *operation.keys, *operation.args)
         for operation in operations

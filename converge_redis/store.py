@@ -9,7 +9,6 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import redis
-from redis import exceptions
 
 from converge_redis.async_store import AsyncRedisStore
 from converge_redis.background import BackgroundLoop
@@ -172,11 +171,11 @@ class RedisStore(Facade):
     def _answer(self, request: Any) -> Any:
         match request:
             case tuple():
-                return self._client.execute_command(*request)
+                return self._client.execute_command(*request)  # type: ignore[no-untyped-call]
             case Batch(commands):
                 with self._client.pipeline(transaction=False) as pipeline:
                     for command in commands:
-                        pipeline.execute_command(*command)
+                        pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
                     return pipeline.execute(raise_on_error=False)
             case Pause(seconds):
                 return time.sleep(seconds)
@@ -225,8 +224,8 @@ def default_url() -> str:
         return embedded_server().url
     except EmbeddedServerError as error:
         raise ConfigurationError(
-            "no store was given: set CONVERGE_REDIS_URL to a server's URL, or install an embedded server with "
-            f"pip install 'converge-redis[embedded]' ({error})"
+            "no store was given: set CONVERGE_REDIS_URL to a server's URL, or install an embedded server "
+            f"with pip install 'converge-redis[embedded]' ({error})"
         ) from error
 
 

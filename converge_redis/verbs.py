@@ -62,7 +62,7 @@ def verb(builder: Callable[Concatenate[Namespace, P], Work[T]]) -> Callable[Conc
     """Make a blocking method of an operation builder."""
     name = builder.__name__
 
-    def method(self: Facade, *args: P.args, **kwargs: P.kwargs) -> T:
+    def method(self: Facade, /, *args: P.args, **kwargs: P.kwargs) -> T:
         store, metrics = self._store, self._metrics
         if metrics is None:
             return store.run(builder(store.namespace, *args, **kwargs))
@@ -80,7 +80,7 @@ def averb(
     """Make a method for asyncio of an operation builder."""
     name = builder.__name__
 
-    async def method(self: AsyncFacade, *args: P.args, **kwargs: P.kwargs) -> T:
+    async def method(self: AsyncFacade, /, *args: P.args, **kwargs: P.kwargs) -> T:
         store, metrics = self._store, self._metrics
         if metrics is None:
             return await store.run(builder(store.namespace, *args, **kwargs))
@@ -98,7 +98,7 @@ def background_verb(
     """Make a coroutine method of a blocking facade: the work runs in the store's background thread."""
     name = builder.__name__
 
-    async def method(self: Facade, *args: P.args, **kwargs: P.kwargs) -> T:
+    async def method(self: Facade, /, *args: P.args, **kwargs: P.kwargs) -> T:
         store = self._store
         with measured(self._metrics, name) as call:
             result = await store.run_in_background(builder(store.namespace, *args, **kwargs))

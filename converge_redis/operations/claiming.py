@@ -14,7 +14,7 @@ from converge_redis.identifiers import call_id
 from converge_redis.keys import in_order
 from converge_redis.namespace import Namespace
 from converge_redis.operation import Argument, Listening, Operation, Steps, ask, listen
-from converge_redis.operations.task_replies import raise_refusal, read_task
+from converge_redis.operations.task_replies import read_task, refused
 from converge_redis.scripts import Script
 from converge_redis.task import Task
 
@@ -39,7 +39,7 @@ def claim(space: Namespace, agent_id: str, task_id: str) -> Operation[bool]:
         task_id: The task's id.
 
     Returns:
-        True; False when the task is unknown, not pending, or delayed. A claim that has expired counts as pending.
+        True; False when the task is unknown, not pending, or delayed. An expired claim counts as pending.
     """
     check_id("agent_id", agent_id)
     check_id("task_id", task_id)
@@ -157,12 +157,15 @@ def visible_lanes(
 def _visible_lanes(
     pool_ids: tuple[str, ...] | None, capabilities: tuple[str, ...] | None, topics: tuple[str, ...] | None
 ) -> tuple[Argument, ...]:
-    lists = (
+    lists: tuple[list[str] | None, ...] = (
         None if pool_ids is None else in_order(("", *pool_ids), ":"),
         None if topics is None else in_order(("", *topics), ":"),
         None if capabilities is None else in_order(capabilities, ","),
     )
-    return tuple(part for parts in lists for part in ((-1,) if parts is None else (len(parts), *parts)))
+    laid_out: list[Argument] = []
+    for parts in lists:
+        laid_out += [-1] if parts is None else [len(parts), *parts]
+    return tuple(laid_out)
 
 
 def start(
@@ -302,4 +305,4 @@ def _read_holders_answer(verb: str, done: bytes, agent_id: str, task_id: str, re
     if reply[0] == b"UNKNOWN":
         _log.warning("agent %r cannot %s task %r: there is no such task", agent_id, verb, task_id)
         return False
-    raise_refusal(verb, agent_id, task_id, reply)
+    raise refused(verb, agent_id, task_id, reply)

@@ -39,8 +39,8 @@ def open_namespace(space: Namespace) -> Operation[None]:
             )
         if policy not in {"", "noeviction"}:
             warnings.warn(
-                f"the server's maxmemory-policy is {policy}: when memory runs short it deletes keys, and with "
-                "them tasks, claims and results; set it to noeviction",
+                f"the server's maxmemory-policy is {policy}: when memory runs short it deletes keys, and "
+                "with them tasks, claims and results; set it to noeviction",
                 EvictionWarning,
                 stacklevel=2,
             )

@@ -10,7 +10,7 @@ from converge_redis.identifiers import call_id
 from converge_redis.namespace import Namespace
 from converge_redis.operation import Operation
 from converge_redis.operations.claiming import holder, holders_answer
-from converge_redis.operations.task_replies import raise_refusal
+from converge_redis.operations.task_replies import refused
 from converge_redis.scripts import Script
 
 _REPORT = Script("task/report")
@@ -67,8 +67,8 @@ def fail_task(
         True; False when the task is unknown, or terminal already: that never changes.
 
     Raises:
-        NotAuthorizedError: `agent_id` is given and does not hold the claim; `ClaimLostError` when it did once,
-            `TaskCancelledError` when the task was cancelled meanwhile.
+        NotAuthorizedError: `agent_id` is given and does not hold the claim; `ClaimLostError` when it did
+            once, `TaskCancelledError` when the task was cancelled meanwhile.
         InvalidTypeError, InvalidValueError, PayloadTooLargeError: The reason cannot be stored.
     """
     check_id("task_id", task_id)
@@ -79,7 +79,7 @@ def fail_task(
 
     def read(reply: Sequence[Any]) -> bool:
         if reply[0] in {b"NOT_HOLDER", b"CLAIM_LOST", b"CANCELLED"}:
-            raise_refusal("fail", str(agent_id), task_id, reply)
+            raise refused("fail", str(agent_id), task_id, reply)
         return bool(reply[0] == b"FAILED")
 
     return Operation(_FAIL_TASK, space.keys.tasks_of(task_id), (call_id(), task_id, *who, data), read)

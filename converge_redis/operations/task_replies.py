@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 from converge_redis.codec import decode
 from converge_redis.errors import ClaimLostError, NotAuthorizedError, StoreReplyError, TaskCancelledError
@@ -62,12 +62,12 @@ def _failure(task_id: str, record: dict[str, str]) -> dict[str, Any]:
     return {"reason": reason, "message": messages.get(reason, reason), "expired_claims": expired}
 
 
-def raise_refusal(verb: str, agent_id: str, task_id: str, reply: Sequence[Any]) -> NoReturn:
-    """Raise the error for a refusal (``lua/shared/holder.lua``)."""
+def refused(verb: str, agent_id: str, task_id: str, reply: Sequence[Any]) -> NotAuthorizedError:
+    """Return the error for a refusal (``lua/shared/holder.lua``)."""
     word, state, holder, token = (part.decode() for part in reply)
     start = f"agent {agent_id!r} is not authorized to {verb} task {task_id!r}: "
     if word == "CANCELLED":
-        raise TaskCancelledError(start + "the task was cancelled; drop the work")
+        return TaskCancelledError(start + "the task was cancelled; drop the work")
     if state in {"assigned", "running"}:
         now = f"agent {holder!r} holds it with claim token {token}"
     elif state == "pending":
@@ -75,5 +75,5 @@ def raise_refusal(verb: str, agent_id: str, task_id: str, reply: Sequence[Any]) 
     else:
         now = f"it is {state}"
     if word == "CLAIM_LOST":
-        raise ClaimLostError(start + f"this claim has expired, was given back or was replaced; {now}")
-    raise NotAuthorizedError(start + f"it does not hold the claim; {now}")
+        return ClaimLostError(start + f"this claim has expired, was given back or was replaced; {now}")
+    return NotAuthorizedError(start + f"it does not hold the claim; {now}")

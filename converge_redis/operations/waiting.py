@@ -28,7 +28,7 @@ def wait_until_done(space: Namespace, task_id: str, timeout: float | None) -> St
 
 
 def wait(space: Namespace, task_id: str, timeout: float | None) -> Steps[Task | None]:
-    """Wait until a task is completed, failed or cancelled; the same as `wait_until_done`, blocking where that is not.
+    """Wait as `wait_until_done` does; on the blocking manager, this one blocks.
 
     Args:
         task_id: The task's id.

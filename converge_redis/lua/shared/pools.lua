@@ -70,10 +70,19 @@ local function clear(id)
   end
 end
 
--- Does a part of what a process left behind that ended while it deleted a pool.
+-- Does a part of what a process left behind that ended while it deleted a pool. What was deleted just now is
+-- left alone: its deleter is at it, and may ask again under its call id, which goes when all is cleared.
+local GRACE = 60 * 1000000
+
 local function sweep()
   local id = redis.call("HRANDFIELD", deleted)
-  if id then
+  if id and tonumber(string.sub(redis.call("HGET", deleted, id), CALL_LENGTH + 1)) <= now - GRACE then
     clear(id)
   end
+end
+
+-- The call that deleted a pool whose members are still being cleared away.
+local function deleting_call(id)
+  local mark = redis.call("HGET", deleted, id)
+  return mark and string.sub(mark, 1, CALL_LENGTH)
 end
