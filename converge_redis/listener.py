@@ -1,4 +1,4 @@
-"""The listener: the one subscribed connection of a process and event loop, on which the server tells what is new.
+"""The listener: the one subscribed connection of a process and event loop; the server tells it what happens.
 
 A message is a hint, the state is the truth. A task is read only after its channel's subscription is
 acknowledged, read again when the connection had to be made anew, and as a last resort every half a minute

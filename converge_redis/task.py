@@ -93,7 +93,7 @@ class Task(BaseModel):
     constraints: dict[str, Any] = Field(default_factory=dict)
     evaluator: Any = None
     pool_id: Annotated[str | None, BeforeValidator(_optional_name)] = None
-    topic: Annotated[Topic | None, BeforeValidator(_topic)] = None
+    topic: Annotated[str | None, BeforeValidator(_topic)] = None
     required_capabilities: Annotated[list[str], BeforeValidator(_names)] = Field(default_factory=list)
     priority: Annotated[int, BeforeValidator(check_priority)] = 0
 
