@@ -44,9 +44,11 @@ class Listening(Protocol):
         self, task_ids: Sequence[str], timeout: float | None, enough: int
     ) -> dict[str, Task]:
         """Wait until `enough` of the tasks are terminal or unknown; see `converge_redis.listener`."""
+        ...
 
     async def work_after(self, heard: int | None, seconds: float) -> int:
         """Wait for an announcement of work; see `converge_redis.listener`."""
+        ...
 
 
 @dataclass(slots=True)

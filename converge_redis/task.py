@@ -3,7 +3,7 @@
 import enum
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
 from converge_redis.checks import MAX_PRIORITY, check_id, check_ids, check_integer
 from converge_redis.identifiers import uuid7
@@ -42,8 +42,8 @@ def _optional_name(value: Any, info: ValidationInfo) -> str | None:
     return None if value is None else check_id(f"task.{info.field_name}", value)
 
 
-def _topic(value: Any) -> Topic | None:
-    return None if value is None else Topic(check_id("task.topic", value))
+def _topic(value: str | None) -> Topic | None:
+    return None if value is None else Topic(value)
 
 
 def _names(value: Any, info: ValidationInfo) -> list[str]:
@@ -93,7 +93,7 @@ class Task(BaseModel):
     constraints: dict[str, Any] = Field(default_factory=dict)
     evaluator: Any = None
     pool_id: Annotated[str | None, BeforeValidator(_optional_name)] = None
-    topic: Annotated[str | None, BeforeValidator(_topic)] = None
+    topic: Annotated[str | None, BeforeValidator(_optional_name), AfterValidator(_topic)] = None
     required_capabilities: Annotated[list[str], BeforeValidator(_names)] = Field(default_factory=list)
     priority: Annotated[int, BeforeValidator(check_priority)] = 0
 

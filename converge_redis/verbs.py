@@ -27,11 +27,11 @@ class Runner(typing.Protocol):
 
     def run(self, work: Work[T]) -> T:
         """Carry out an operation, or the steps of a verb."""
-        raise NotImplementedError
+        ...
 
     async def run_in_background(self, work: Work[T]) -> T:
         """Carry it out in the store's background thread, for a coroutine that waits for it."""
-        raise NotImplementedError
+        ...
 
 
 class AsyncRunner(typing.Protocol):
@@ -41,7 +41,7 @@ class AsyncRunner(typing.Protocol):
 
     async def run(self, work: Work[T]) -> T:
         """Carry out an operation, or the steps of a verb."""
-        raise NotImplementedError
+        ...
 
 
 class Facade:
