@@ -1,0 +1,156 @@
+from pathlib import Path
+
+import lint_lua
+import pytest
+
+from converge_redis import scripts
+
+HEAD = "local key = KEYS[1]\n"
+
+REFUSED = {
+    "syntax": ("local a = = 1", 1, "syntax error"),
+    "syntax of a later Lua": ("return 7 // 2", 1, "syntax error"),
+    "missing end": ("if ARGV[1] then\nreturn 1", 2, "'end' expected"),
+    "global assigned": ("\ncount = 1", 2, "assignment to the global 'count'"),
+    "global among targets": ("local a\na, b = 1, 2\nreturn a", 2, "assignment to the global 'b'"),
+    "global function": ("function helper() end", 1, "assignment to the global 'helper'"),
+    "global read": ("local a = 1\nreturn a + b", 2, "the global 'b' is undefined"),
+    "local out of scope": ("do local a = 1; a = a end\nreturn a", 2, "the global 'a' is undefined"),
+    "local read in its own value": ("local a = a\nreturn a", 1, "the global 'a' is undefined"),
+    "read within a table": ("return {\n  1,\n  [name] = 2,\n}", 3, "the global 'name' is undefined"),
+    "cmsgpack": ("return cmsgpack.pack(1)", 1, "the global 'cmsgpack' is undefined"),
+    "print": ("print('x')", 1, "the global 'print' is undefined"),
+    "KEYS command": ("return redis.call('KEYS', '*')", 1, "the command KEYS is not to be used"),
+    "SCAN command": ("return redis.pcall('scan', 0)", 1, "the command SCAN is not to be used"),
+    "aliased": ("local call = redis.call\ncall('FLUSHALL')", 2, "the command FLUSHALL is not to be used"),
+    "redis.log": ("redis.log(1, 'x')", 1, "redis.log is not to be used"),
+    "unused local": ("local a, b = 1, 2\nreturn a", 1, "unused local 'b'"),
+    "assigned, never read": ("local a\na = 1", 1, "unused local 'a'"),
+    "unused local in a function": ("local f = function(a)\nlocal b = a\nend\nf()", 2, "unused local 'b'"),
+    "unused local function": ("local function f() return 1 end", 1, "unused local 'f'"),
+    "KEYS past the head": ("redis.call('GET', ARGV[1])\nlocal k = KEYS[1]\nreturn k", 2, "KEYS outside"),
+    "KEYS in a call": ("return redis.call('GET', KEYS[1])", 1, "KEYS outside"),
+    "KEYS counted": ("return #KEYS", 1, "KEYS outside"),
+    "long line": (f"return '{'x' * 110}'", 1, "line of 119 characters"),
+    "space at the end": ("return 1 ", 1, "whitespace at the end"),
+    "tab": ("do\n\treturn 1\nend", 2, "tab"),
+    "part that is not there": ("--@include shared/nothing", 1, "there is no"),
+}
+
+ACCEPTED = {
+    "commands": HEAD + "local value = redis.call('GET', key)\nreturn value or redis.status_reply('NONE')",
+    "a command that scans one key": HEAD + "return redis.call('HSCAN', key, 0)",
+    "several keys": "local lane, leases = KEYS[1], KEYS[2]\nlocal id = ARGV[1]\nreturn {lane, leases, id}",
+    "keys below other locals": "local agent = ARGV[1]\nlocal key = KEYS[1]\nreturn {key, agent}",
+    "fields": "local a = {keys = 1}\na.scan, a['b'] = a.keys, 2\nreturn a.scan",
+    "methods": "local a = {}\nfunction a:get(x) return self.value, x end\nreturn a:get(1)",
+    "recursion": "local function f(n, ...)\n  if n > 0 then return f(n - 1, ...) end\nend\nreturn f(3)",
+    "loops": "local n = 0\nfor i = 1, 9, 2 do n = n + i end\nfor _, v in ipairs({}) do n = v end\nreturn n",
+    "repeat": "repeat local done = true until done",
+    "shadowing": "local a = 1\ndo local a = a + 1; a = a * 2 end\nreturn a",
+    "unused on purpose": "local _ = redis.call('TIME')\nlocal _rest, first = 1, 2\nreturn first",
+    "long strings and comments": "--[[ a\nb ]] return [==[ x = y ]==], 'it\\'s', 1e3, 0x10",
+    "branches": "local a = ARGV[1]\nif a == 1 then a = 2 elseif a then a = 3 else a = 4 end\nreturn a",
+    "closures": "local n = 0\nlocal function add(x) n = n + x end\nadd(1)\nreturn n",
+}
+
+
+def write(folder: Path, **files: str) -> None:
+    for name, text in files.items():
+        path = folder / f"{name.replace('__', '/')}.lua"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+
+
+def found(folder: Path) -> list[str]:
+    return [f"{p.place.path.relative_to(folder)}:{p.place.line}: {p.message}" for p in lint_lua.lint(folder)]
+
+
+@pytest.mark.parametrize(("text", "line", "message"), REFUSED.values(), ids=REFUSED)
+def test_a_fault_is_told_with_its_line(tmp_path: Path, text: str, line: int, message: str) -> None:
+    write(tmp_path, script=text + "\n")
+    [problem] = found(tmp_path)
+    assert problem.startswith(f"script.lua:{line}: ")
+    assert message in problem
+
+
+@pytest.mark.parametrize("text", ACCEPTED.values(), ids=ACCEPTED)
+def test_sound_code_passes(tmp_path: Path, text: str) -> None:
+    write(tmp_path, script=text + "\n")
+    assert found(tmp_path) == []
+
+
+def test_a_part_is_spliced_in_once_and_may_include_others(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        shared__time="local function now() return redis.call('TIME') end\n",
+        shared__record="--@include shared/time\nlocal function read() return now() end\n",
+        task__claim="--@include shared/record\n--@include shared/time\nreturn {read(), now()}\n",
+        task__touch="--@include shared/record\nreturn read()\n",
+    )
+    assert found(tmp_path) == []
+
+
+def test_a_fault_in_a_part_is_told_once_and_where_it_stands(tmp_path: Path) -> None:
+    part = "-- A comment.\nlocal function read()\n  local unused = 1\n  return undefined\nend\n"
+    script = "--@include shared/record\nreturn read(missing)\n"
+    write(tmp_path, shared__record=part, task__a=script, task__b=script)
+    assert found(tmp_path) == [
+        "shared/record.lua:3: unused local 'unused'",
+        "shared/record.lua:4: the global 'undefined' is undefined, or not to be used",
+        "task/a.lua:2: the global 'missing' is undefined, or not to be used",
+        "task/b.lua:2: the global 'missing' is undefined, or not to be used",
+    ]
+
+
+def test_a_part_may_offer_more_than_one_script_uses_but_not_what_none_uses(tmp_path: Path) -> None:
+    part = (
+        "local function a() return 1 end\nlocal function b() return 2 end\nlocal function c() return 3 end\n"
+    )
+    write(
+        tmp_path,
+        shared__part=part,
+        task__a="--@include shared/part\nreturn a()\n",
+        task__b="--@include shared/part\nreturn b()\n",
+    )
+    assert found(tmp_path) == ["shared/part.lua:3: 'c' is used by no script"]
+
+
+def test_the_head_of_a_script_is_counted_in_its_own_file(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        shared__part="local function twice(x) return x .. x end\n",
+        script="--@include shared/part\nlocal key = KEYS[1]\nreturn twice(key)\n",
+    )
+    assert found(tmp_path) == []
+
+
+def test_a_syntax_error_after_a_part_is_told_in_the_script(tmp_path: Path) -> None:
+    write(tmp_path, shared__part="local a = 1\n\n\n", script="--@include shared/part\nreturn a a\n")
+    assert found(tmp_path) == ["script.lua:2: syntax error: '<eof>' expected near 'a'"]
+
+
+def test_the_command_tells_by_its_status(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert lint_lua.main([str(tmp_path)]) == 2
+    write(tmp_path, good="return 1\n")
+    assert lint_lua.main([str(tmp_path)]) == 0
+    write(tmp_path, bad="return x\n")
+    assert lint_lua.main([str(tmp_path)]) == 1
+    assert capsys.readouterr().out.splitlines() == [
+        f"no Lua files in {tmp_path}",
+        "1 Lua files, 0 problems",
+        f"{tmp_path}/bad.lua:1: the global 'x' is undefined, or not to be used",
+        "2 Lua files, 1 problems",
+    ]
+
+
+def test_a_file_ends_with_an_end_of_line(tmp_path: Path) -> None:
+    write(tmp_path, script="do\n  return 1\nend")
+    assert found(tmp_path) == ["script.lua:3: no end of line at the end of the file"]
+
+
+def test_scripts_are_put_together_as_the_package_does_it() -> None:
+    folder = Path(str(scripts.folder()))
+    for path in folder.rglob("*.lua"):
+        name = str(path.relative_to(folder).with_suffix(""))
+        assert lint_lua.Script(folder, path).text == scripts.Script(name).text
