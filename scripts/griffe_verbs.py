@@ -1,0 +1,62 @@
+"""Griffe extension: the API reference shows the managers' verbs as the methods that they are.
+
+To a reader of the source, ``claim = verb(claiming.claim)`` is an attribute; and importing the class does not
+help, since what is found there names the builder as its origin, with its namespace and its ``Operation``.
+So each such attribute is replaced by a method with the builder's docstring and its other parameters, which
+returns what the operation is decoded to.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import griffe
+
+BLOCKING = {"converge_redis.verbs.verb"}
+ASYNC = {"converge_redis.verbs.averb", "converge_redis.verbs.background_verb"}
+
+
+class Verbs(griffe.Extension):
+    """Replaces the attributes that ``verb`` and its like make, in all classes of a package."""
+
+    def on_package(self, *, pkg: griffe.Module, **_: Any) -> None:
+        """Do so once the package is loaded, builders included."""
+        for holder in _classes(pkg):
+            for name, member in list(holder.members.items()):
+                if (
+                    isinstance(member, griffe.Attribute)
+                    and isinstance(member.value, griffe.ExprCall)
+                    and member.value.function.canonical_path in BLOCKING | ASYNC
+                ):
+                    holder.set_member(name, _method(member, member.value))
+
+
+def _classes(holder: griffe.Module | griffe.Class) -> Iterator[griffe.Class]:
+    for member in holder.members.values():
+        if isinstance(member, griffe.Class):
+            yield member
+        if isinstance(member, griffe.Module | griffe.Class):
+            yield from _classes(member)
+
+
+def _method(attribute: griffe.Attribute, call: griffe.ExprCall) -> griffe.Function:
+    argument: Any = call.arguments[0]
+    builder: Any = attribute.modules_collection[argument.canonical_path]
+    own = griffe.Parameter("self", kind=griffe.ParameterKind.positional_or_keyword)
+    method = griffe.Function(
+        attribute.name,
+        lineno=attribute.lineno,
+        endlineno=attribute.endlineno,
+        parameters=griffe.Parameters(own, *list(builder.parameters)[1:]),
+        returns=builder.returns.slice,  # of Operation[T] or Steps[T]
+    )
+    doc = builder.docstring
+    method.docstring = griffe.Docstring(
+        doc.value,
+        lineno=attribute.lineno,
+        parent=method,
+        parser=doc.parser,
+        parser_options=doc.parser_options,
+    )
+    if call.function.canonical_path in ASYNC:
+        method.labels.add("async")
+    return method
