@@ -97,6 +97,14 @@ class AsyncRedisStore(AsyncFacade):
         store._owns_client = True
         return store
 
+    @classmethod
+    def twin(cls, client: "redis.asyncio.Redis", namespace: Namespace) -> Self:
+        """Make the store in which a blocking store listens; it closes the client."""
+        store = cls(client)
+        store.namespace = namespace
+        store._owns_client = True
+        return store
+
     put = averb(values.put)
     get = averb(values.get)
     delete = averb(values.delete)

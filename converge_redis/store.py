@@ -188,18 +188,8 @@ class RedisStore(Facade):
         with self._lock:
             self._check_not_closed()
             if self._background is None or self._background[0].pid != os.getpid():
-                space = self.namespace
-                self._background = (
-                    BackgroundLoop(),
-                    AsyncRedisStore(
-                        self._make_async_client(),
-                        space.name,
-                        space.shards,
-                        payload_limit=space.payload_limit,
-                        claim_ttl_sec=space.claim_ttl_sec,
-                        retention_sec=space.retention_sec,
-                    ),
-                )
+                twin = AsyncRedisStore.twin(self._make_async_client(), self.namespace)
+                self._background = (BackgroundLoop(), twin)
             return self._background
 
     def _check_not_closed(self) -> None:

@@ -26,8 +26,13 @@ class TaskManager(Facade):
     ) -> None:
         if store is not None and not isinstance(store, RedisStore):
             raise ConfigurationError(f"TaskManager needs a RedisStore, not {type(store).__name__}")
-        self._store = store or default_store()
+        self._store: RedisStore = store or default_store()
         self._metrics = coordination_metrics
+
+    @property
+    def store(self) -> RedisStore:
+        """The store that the manager works on."""
+        return self._store
 
     submit = verb(submitting.submit)
     submit_many = verb(submitting.submit_many)
@@ -78,8 +83,13 @@ class AsyncTaskManager(AsyncFacade):
     ) -> None:
         if store is not None and not isinstance(store, AsyncRedisStore):
             raise ConfigurationError(f"AsyncTaskManager needs an AsyncRedisStore, not {type(store).__name__}")
-        self._store = store or AsyncRedisStore.from_url(default_url())
+        self._store: AsyncRedisStore = store or AsyncRedisStore.from_url(default_url())
         self._metrics = coordination_metrics
+
+    @property
+    def store(self) -> AsyncRedisStore:
+        """The store that the manager works on; close one that was not given with ``await store.aclose()``."""
+        return self._store
 
     submit = averb(submitting.submit)
     submit_many = averb(submitting.submit_many)

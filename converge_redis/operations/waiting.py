@@ -6,6 +6,7 @@ from functools import partial
 from converge_redis.checks import check_id, check_ids, check_seconds
 from converge_redis.namespace import Namespace
 from converge_redis.operation import Listening, Steps, listen
+from converge_redis.operations.reading import get_tasks
 from converge_redis.task import Task
 
 
@@ -23,7 +24,7 @@ def wait_until_done(space: Namespace, task_id: str, timeout: float | None) -> St
         StoreClosedError: The store was closed meanwhile.
     """
     check_id("task_id", task_id)
-    done = yield from _wait((task_id,), timeout, 1)
+    done = yield from _wait(space, (task_id,), timeout, 1)
     return done.get(task_id)
 
 
@@ -58,7 +59,7 @@ def wait_all(space: Namespace, task_ids: Iterable[str], timeout: float | None) -
         StoreClosedError: The store was closed meanwhile.
     """
     ids = check_ids("task_ids", task_ids)
-    done = yield from _wait(ids, timeout, len(set(ids)))
+    done = yield from _wait(space, ids, timeout, len(set(ids)))
     return [done.get(task_id) for task_id in ids]
 
 
@@ -77,13 +78,18 @@ def wait_any(space: Namespace, task_ids: Iterable[str], timeout: float | None) -
         StoreClosedError: The store was closed meanwhile.
     """
     ids = check_ids("task_ids", task_ids)
-    done = yield from _wait(ids, timeout, 1)
+    done = yield from _wait(space, ids, timeout, 1)
     return next((done[task_id] for task_id in ids if task_id in done), None)
 
 
-def _wait(ids: tuple[str, ...], timeout: float | None, enough: int) -> Steps[dict[str, Task]]:
+def _wait(
+    space: Namespace, ids: tuple[str, ...], timeout: float | None, enough: int
+) -> Steps[dict[str, Task]]:
     if timeout is not None:
         check_seconds("timeout", timeout, zero=True)
+    if timeout == 0:
+        tasks = yield from get_tasks(space, ids)
+        return {task.id: task for task in tasks if task is not None and task.state.terminal}
     done: dict[str, Task] = yield from listen(partial(_done, ids, timeout, enough))
     return done
 
