@@ -1,5 +1,6 @@
 """Clients of redis-py, set up as this package needs them."""
 
+import inspect
 from typing import Any
 
 import redis
@@ -15,6 +16,13 @@ SOCKET_TIMEOUT = 10.0
 CONNECT_TIMEOUT = 5.0
 ASYNC_CONNECTIONS = 8
 
+_OF_ONE_CLIENT = {
+    "retry",
+    "event_dispatcher",
+    "maint_notifications_config",
+    "maint_notifications_pool_handler",
+    "redis_connect_func",
+}
 _SCHEMES = {"valkey://": "redis://", "valkeys://": "rediss://"}
 
 
@@ -68,13 +76,6 @@ def async_twin(client: redis.Redis) -> "redis.asyncio.Redis":
         import fakeredis  # noqa: PLC0415 - it is there if somebody made this client
 
         return fakeredis.FakeAsyncRedis(server=kwargs.get("server"), host=kwargs["host"])
-    for name in (
-        "retry",
-        "maint_notifications_pool_handler",
-        "maint_notifications_config",
-        "event_dispatcher",
-    ):
-        kwargs.pop(name, None)
     kinds: dict[type, Any] = {
         redis.Connection: redis.asyncio.Connection,
         redis.SSLConnection: redis.asyncio.SSLConnection,
@@ -84,17 +85,25 @@ def async_twin(client: redis.Redis) -> "redis.asyncio.Redis":
         raise ConfigurationError(
             f"a client with {kind.__name__} cannot be used to wait: make the store with from_url"
         )
-    known = kinds[kind]
-    retry = AsyncRetry(NoBackoff(), 0)
-    own_names = {name for name in kwargs if not name.startswith(("orig_", "himport_"))}
-    async_pool = redis.asyncio.BlockingConnectionPool(
-        connection_class=known,
-        max_connections=ASYNC_CONNECTIONS,
-        timeout=None,
-        retry=retry,
-        **{name: kwargs[name] for name in own_names},
+    # The two families take different settings; what only one knows is bookkeeping, or cannot be honoured.
+    known = {name for base in kinds[kind].__mro__ for name in inspect.signature(base.__init__).parameters}
+    missing = [
+        name for name, value in kwargs.items() if name.startswith("ssl") and name not in known and value
+    ]
+    if missing:
+        raise ConfigurationError(
+            f"a client with {', '.join(missing)} cannot be used to wait: no asyncio form"
+        )
+    settings = {name: kwargs[name] for name in (known & kwargs.keys()) - _OF_ONE_CLIENT}
+    return redis.asyncio.Redis.from_pool(
+        redis.asyncio.BlockingConnectionPool(
+            connection_class=kinds[kind],
+            max_connections=ASYNC_CONNECTIONS,
+            timeout=None,
+            retry=AsyncRetry(NoBackoff(), 0),
+            **settings,
+        )
     )
-    return redis.asyncio.Redis.from_pool(async_pool)
 
 
 def check_client(client: Any) -> None:

@@ -122,10 +122,7 @@ class Listener:
     async def aclose(self) -> None:
         """End all waits with `StoreClosedError`, and give the connection back."""
         self._closed = True
-        self._fail(self._waiters, _closed())
-        for future in self._work_waiters:
-            if not future.done():
-                future.set_exception(_closed())
+        self._fail_all(_closed())
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -136,6 +133,17 @@ class Listener:
         if not self._tasks:
             loops = (self._keep_connected(), self._keep_subscribed(), self._keep_reading())
             self._tasks = [asyncio.create_task(loop) for loop in loops]
+            for task in self._tasks:
+                task.add_done_callback(self._on_end)
+
+    def _on_end(self, task: "asyncio.Task[None]") -> None:
+        """Tell all who wait when one of the loops ended by an error that it cannot live with."""
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        self._fail_all(error)
+        for other in self._tasks:
+            other.cancel()
+        self._tasks = []  # the next wait begins anew
 
     # Waiting for tasks
 
@@ -204,11 +212,17 @@ class Listener:
             if not future.done():
                 future.set_result(task)
 
-    def _fail(self, task_ids: Iterable[str], error: Exception) -> None:
+    def _fail(self, task_ids: Iterable[str], error: BaseException) -> None:
         for task_id in task_ids:
             for future in self._waiters.get(task_id, ()):
                 if not future.done():
                     future.set_exception(error)
+
+    def _fail_all(self, error: BaseException) -> None:
+        self._fail(self._waiters, error)
+        for future in self._work_waiters:
+            if not future.done():
+                future.set_exception(error)
 
     # The connection
 
