@@ -33,8 +33,7 @@ _POOL_KEYS = (
     "agent:",  # + agent id: sorted set, the ids of the agent's pools by the time at which it joined
     "admits:",  # + pool id: set, the agent ids of its whitelist, or the digests of its tokens
     "pools",  # sorted set, all pool ids, in the order of their bytes
-    "agents",  # sorted set, all agents that are in a pool, in the order of their bytes
-    "deleted",  # hash, deleted pools whose members still have to be cleared away: call and time of deletion by id
+    "deleted",  # hash, by id the call and time of each deletion whose members still have to be cleared away
 )
 
 _VALUE_KEYS = (
@@ -95,6 +94,21 @@ class Keys:
         return key.startswith((named["lane:"], named["claims:"])) or key in {
             named[name] for name in ("lanes", "delayed", "deadlines", "leases", "finished")
         }
+
+    def all_of_pools(self) -> str:
+        """Return the pattern, as SCAN takes it, of all keys of pools."""
+        return self.pools[0].removesuffix(_POOL_KEYS[0]) + "*"
+
+    def deleted_pools(self) -> str:
+        """Return the key of the pools whose deletion is under way."""
+        return self.pools[_POOL_KEYS.index("deleted")]
+
+    def pool_part(self, key: str) -> tuple[str, str] | None:
+        """Return what a pools' key is of (pool, members, agent, admits) and its id; None for indexes."""
+        for part, prefix in zip(_POOL_KEYS, self.pools, strict=True):
+            if part.endswith(":") and key.startswith(prefix):
+                return part.removesuffix(":"), key.removeprefix(prefix)
+        return None
 
     def done(self, task_id: str) -> str:
         """Return the channel that tells of a task's end."""

@@ -1,8 +1,8 @@
 -- The keys of all pools, in the order of `_POOL_KEYS` in keys.py. Those whose names end in a prefix there
 -- (records, members, memberships, admits) take a last part: an id.
 --@include shared/clock
-local records, members, memberships, admits, pools, agents, deleted =
-  KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
+local records, members, memberships, admits, pools, deleted =
+  KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 
 -- A pool is a hash:
 --   spec, created, version   what was given, and when; the version grows with each change of the members
@@ -46,14 +46,6 @@ local function enter(id, agent)
   local score = math.max(now, last_score(members .. id) + 1, last_score(memberships .. agent) + 1)
   redis.call("ZADD", members .. id, int(score), agent)
   redis.call("ZADD", memberships .. agent, int(score), id)
-  redis.call("ZADD", agents, 0, agent)
-end
-
-local function forget(id, agent)
-  redis.call("ZREM", memberships .. agent, id)
-  if redis.call("EXISTS", memberships .. agent) == 0 then
-    redis.call("ZREM", agents, agent)
-  end
 end
 
 -- Clears away a bounded number of a deleted pool's members.
@@ -62,7 +54,7 @@ local CLEARED_AT_ONCE = 500
 local function clear(id)
   local leaving = redis.call("ZRANGE", members .. id, 0, CLEARED_AT_ONCE - 1)
   for _, agent in ipairs(leaving) do
-    forget(id, agent)
+    redis.call("ZREM", memberships .. agent, id)
   end
   redis.call("ZREMRANGEBYRANK", members .. id, 0, CLEARED_AT_ONCE - 1)
   if redis.call("EXISTS", members .. id) == 0 then
@@ -75,8 +67,9 @@ end
 local GRACE = 60 * 1000000
 
 local function sweep()
-  local id = redis.call("HRANDFIELD", deleted)
-  if id and tonumber(string.sub(redis.call("HGET", deleted, id), CALL_LENGTH + 1)) <= now - GRACE then
+  local page = redis.call("HSCAN", deleted, 0, "COUNT", 1)[2]
+  local id, mark = page[1], page[2]
+  if id and tonumber(string.sub(mark, CALL_LENGTH + 1)) <= now - GRACE then
     clear(id)
   end
 end

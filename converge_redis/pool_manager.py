@@ -1,0 +1,147 @@
+"""Pool management: the pools of a fleet, who is in them, and who may join."""
+
+from converge_redis.async_store import AsyncRedisStore
+from converge_redis.errors import ConfigurationError
+from converge_redis.metrics import CoordinationMetrics
+from converge_redis.namespace import Namespace
+from converge_redis.operation import Operation, Steps
+from converge_redis.operations import pool_auditing, pools
+from converge_redis.policies import Policies, PoolSpace, TrustProvider
+from converge_redis.pool import AdmissionPolicy
+from converge_redis.store import RedisStore, default_store, default_url
+from converge_redis.verbs import AsyncFacade, Facade, T, averb, verb
+
+Work = Operation[T] | Steps[T]
+
+
+class _PoolStore:
+    """A store whose verbs find the policy objects of one manager in their namespace."""
+
+    def __init__(self, store: RedisStore, policies: Policies) -> None:
+        self.namespace: Namespace = PoolSpace.of(store.namespace, policies)
+        self.store = store
+
+    def run(self, work: Work[T]) -> T:
+        return self.store.run(work)
+
+    async def run_in_background(self, work: Work[T]) -> T:
+        return await self.store.run_in_background(work)
+
+
+class _AsyncPoolStore:
+    """The same for a store on asyncio."""
+
+    def __init__(self, store: AsyncRedisStore, policies: Policies) -> None:
+        self.namespace: Namespace = PoolSpace.of(store.namespace, policies)
+        self.store = store
+
+    async def run(self, work: Work[T]) -> T:
+        return await self.store.run(work)
+
+
+class _AsksPolicies:
+    """What both managers do in this process only."""
+
+    _policies: Policies
+
+    def use_policy(self, name: str, policy: AdmissionPolicy) -> None:
+        """Register a Python object that decides who may join the pools that name it.
+
+        It stays in this manager and is never stored: each process that joins such pools registers its own.
+
+        Args:
+            name: The name that the pools hold: that of `CustomAdmission`, or of the object that the pool was
+                created with (its attribute ``name``, else the name of its class).
+            policy: An object with ``can_admit(agent_id, pool) -> bool``, a plain function; with
+                ``get_trust(agent_id) -> float`` too, it also answers for the pool's ``trust_threshold``.
+
+        Raises:
+            InvalidTypeError, InvalidValueError: The name is malformed, or the object lacks the function.
+        """
+        self._policies.use(name, policy)
+
+    def use_trust(self, provider: TrustProvider) -> None:
+        """Register who tells how far agents are trusted, for pools with a ``trust_threshold``.
+
+        Args:
+            provider: An object with ``get_trust(agent_id) -> float``, a plain function.
+
+        Raises:
+            InvalidTypeError: The object lacks the function.
+        """
+        self._policies.use_trust(provider)
+
+
+class PoolManager(_AsksPolicies, Facade):
+    """The pools of a fleet, for blocking code; all processes with the same store see the same pools.
+
+    Args:
+        store: Where the state is; None: ``CONVERGE_REDIS_URL``, else this process's embedded server.
+        coordination_metrics: Where to report measurements; see `converge_redis.metrics`.
+
+    Raises:
+        ConfigurationError: No store is given, and neither of the two ways to find one works.
+    """
+
+    def __init__(
+        self,
+        store: RedisStore | None = None,
+        coordination_metrics: CoordinationMetrics | None = None,
+    ) -> None:
+        if store is not None and not isinstance(store, RedisStore):
+            raise ConfigurationError(f"PoolManager needs a RedisStore, not {type(store).__name__}")
+        self._policies = Policies()
+        self._store: _PoolStore = _PoolStore(store or default_store(), self._policies)
+        self._metrics = coordination_metrics
+
+    @property
+    def store(self) -> RedisStore:
+        """The store that the manager works on."""
+        return self._store.store
+
+    create_pool = verb(pools.create_pool)
+    join_pool = verb(pools.join_pool)
+    leave_pool = verb(pools.leave_pool)
+    get_pool = verb(pools.get_pool)
+    get_pools_for_agent = verb(pools.get_pools_for_agent)
+    list_pools = verb(pools.list_pools)
+    delete_pool = verb(pools.delete_pool)
+    audit = verb(pool_auditing.audit)
+
+
+class AsyncPoolManager(_AsksPolicies, AsyncFacade):
+    """The pools of a fleet, for code on asyncio; see `PoolManager`.
+
+    Args:
+        store: Where the state is; None: ``CONVERGE_REDIS_URL``, else this process's embedded server.
+        coordination_metrics: Where to report measurements; see `converge_redis.metrics`.
+
+    Raises:
+        ConfigurationError: No store is given, and neither of the two ways to find one works.
+    """
+
+    def __init__(
+        self,
+        store: AsyncRedisStore | None = None,
+        coordination_metrics: CoordinationMetrics | None = None,
+    ) -> None:
+        if store is not None and not isinstance(store, AsyncRedisStore):
+            raise ConfigurationError(f"AsyncPoolManager needs an AsyncRedisStore, not {type(store).__name__}")
+        self._policies = Policies()
+        given = store or AsyncRedisStore.from_url(default_url())
+        self._store: _AsyncPoolStore = _AsyncPoolStore(given, self._policies)
+        self._metrics = coordination_metrics
+
+    @property
+    def store(self) -> AsyncRedisStore:
+        """The store that the manager works on; close one that was not given with ``await store.aclose()``."""
+        return self._store.store
+
+    create_pool = averb(pools.create_pool)
+    join_pool = averb(pools.join_pool)
+    leave_pool = averb(pools.leave_pool)
+    get_pool = averb(pools.get_pool)
+    get_pools_for_agent = averb(pools.get_pools_for_agent)
+    list_pools = averb(pools.list_pools)
+    delete_pool = averb(pools.delete_pool)
+    audit = averb(pool_auditing.audit)
