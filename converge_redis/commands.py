@@ -1,0 +1,102 @@
+"""The commands of ``converge-redis``; each imports what it needs itself, so that ``--help`` stays quick."""
+
+import contextlib
+import os
+import signal
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, cast
+
+import click
+
+if TYPE_CHECKING:
+    from converge_redis.embedded import AppendFsync
+
+_CHECK_SECONDS = 0.5  # how often to look whether the server and the parent are still there
+
+
+def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if not wanted or context.resilient_parsing:
+        return
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415
+
+    try:
+        click.echo(f"converge-redis {version('converge-redis')}")
+    except PackageNotFoundError:
+        click.echo("converge-redis, run from its sources without being installed")
+    context.exit()
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Show the version and exit.",
+)
+def main() -> None:
+    """Fleets of agents share tasks, claims and pools through Redis or Valkey."""
+
+
+@main.command()
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    show_default="a free one",
+    help="TCP port of 127.0.0.1 to listen on.",
+)
+@click.option(
+    "--socket-only", is_flag=True, help="Listen on a unix socket that only you can open, and not on TCP."
+)
+@click.option(
+    "--data-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Keep the data in this folder. Without it, they end with the server.",
+)
+@click.option(
+    "--appendfsync",
+    type=click.Choice(["everysec", "always"]),
+    default="everysec",
+    show_default=True,
+    help="When the data in --data-dir are flushed to disk.",
+)
+@click.option(
+    "--with-parent/--outlive-parent",
+    default=True,
+    show_default=True,
+    help="Stop when the process that ran this command has ended, or keep on.",
+)
+def server(port: int, socket_only: bool, data_dir: Path | None, appendfsync: str, with_parent: bool) -> None:
+    """Run a server on this machine for as long as this command runs.
+
+    The first line of the output is its URL. SIGINT (Ctrl-C) and SIGTERM stop it.
+    """
+    parent = os.getppid()
+    # The handler must not raise: an exception that comes up inside a destructor or a callback is dropped.
+    signals: SimpleQueue[int] = SimpleQueue()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda received, _frame: signals.put(received))
+
+    from converge_redis.embedded import EmbeddedServer  # noqa: PLC0415
+    from converge_redis.errors import EmbeddedServerError  # noqa: PLC0415
+
+    try:
+        with EmbeddedServer(
+            port=None if socket_only else port,
+            data_dir=data_dir,
+            appendfsync=cast("AppendFsync", appendfsync),
+        ) as own:
+            click.echo(own.url)
+            while own.running:
+                with contextlib.suppress(Empty):
+                    signals.get(timeout=_CHECK_SECONDS)
+                    return
+                # Not by PR_SET_PDEATHSIG: that would fire when the thread that ran this command ends.
+                if with_parent and os.getppid() != parent:
+                    return
+            raise EmbeddedServerError(f"the server ended by itself; its last lines:\n{own.log_tail()}")
+    except EmbeddedServerError as error:
+        raise click.ClickException(str(error)) from error
