@@ -57,6 +57,9 @@ class Listener:
         self._reader_wakes = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._closed = False
+        # The loops look at this as well as being cancelled: up to Python 3.11, asyncio.wait_for, which redis-py
+        # sends with, swallows a cancellation that arrives together with its result (bpo-37658).
+        self._running = False
 
     async def wait_until_done(
         self, task_ids: Sequence[str], timeout: float | None, enough: int
@@ -122,6 +125,7 @@ class Listener:
     async def aclose(self) -> None:
         """End all waits with `StoreClosedError`, and give the connection back."""
         self._closed = True
+        self._running = False
         self._fail_all(_closed())
         for task in self._tasks:
             task.cancel()
@@ -131,6 +135,7 @@ class Listener:
         if self._closed:
             raise _closed()
         if not self._tasks:
+            self._running = True
             loops = (self._keep_connected(), self._keep_subscribed(), self._keep_reading())
             self._tasks = [asyncio.create_task(loop) for loop in loops]
             for task in self._tasks:
@@ -140,6 +145,7 @@ class Listener:
         """Tell all who wait when one of the loops ended by an error that it cannot live with."""
         if task.cancelled() or (error := task.exception()) is None:
             return
+        self._running = False
         self._fail_all(error)
         for other in self._tasks:
             other.cancel()
@@ -183,7 +189,7 @@ class Listener:
 
     async def _keep_reading(self) -> None:
         """Read tasks that may have ended, and resolve those who wait for them."""
-        while True:
+        while self._running:
             try:
                 async with asyncio.timeout(REREAD_SECONDS * random.uniform(0.8, 1.2)):  # noqa: S311
                     await self._reader_wakes.wait()
@@ -232,7 +238,7 @@ class Listener:
 
     async def _keep_subscribed(self) -> None:
         """Send what changed in the wanted channels, in few commands."""
-        while True:
+        while self._running:
             await self._sender_wakes.wait()
             self._sender_wakes.clear()
             if self._pubsub is None:
@@ -245,7 +251,7 @@ class Listener:
     async def _keep_connected(self) -> None:
         """Hold the connection, and make it anew when it breaks, with growing pauses."""
         pause = 0.0
-        while True:
+        while self._running:
             pubsub = self._client.pubsub()
             try:
                 await pubsub.connect()  # type: ignore[no-untyped-call]
@@ -267,7 +273,7 @@ class Listener:
 
     async def _hear(self, pubsub: PubSub) -> None:
         silent = False
-        while True:
+        while self._running:
             message = await pubsub.get_message(timeout=SILENCE_SECONDS)
             if message is not None:
                 silent = False

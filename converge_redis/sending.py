@@ -138,7 +138,7 @@ def _send_all(operations: Sequence[Operation[T]]) -> Requests[list[T]]:
 
 def raise_for(error: exceptions.RedisError) -> NoReturn:
     """Raise this package's error for one of redis-py."""
-    text = str(error)
+    text = str(error).rstrip(".")
     if isinstance(error, exceptions.AuthenticationError | exceptions.AuthorizationError) or text.startswith(
         ("NOAUTH", "WRONGPASS")
     ):
