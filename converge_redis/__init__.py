@@ -28,27 +28,44 @@ from converge_redis.errors import (
 )
 from converge_redis.metrics import CoordinationMetrics
 from converge_redis.operations.opening import EvictionWarning
+from converge_redis.pool import (
+    AdmissionPolicy,
+    CustomAdmission,
+    OpenAdmission,
+    Pool,
+    PoolSpec,
+    TokenAdmission,
+    WhitelistAdmission,
+)
+from converge_redis.pool_manager import AsyncPoolManager, PoolManager
 from converge_redis.store import RedisStore
 from converge_redis.task import Task, TaskState, Topic
 from converge_redis.task_manager import AsyncTaskManager, TaskManager
 
 __all__ = [
     "AdmissionDeniedError",
+    "AdmissionPolicy",
+    "AsyncPoolManager",
     "AsyncRedisStore",
     "AsyncTaskManager",
     "ClaimLostError",
     "ConfigurationError",
     "ConvergeError",
     "CoordinationMetrics",
+    "CustomAdmission",
     "EmbeddedServer",
     "EmbeddedServerError",
     "EvictionWarning",
     "InvalidTypeError",
     "InvalidValueError",
     "NotAuthorizedError",
+    "OpenAdmission",
     "PayloadTooLargeError",
+    "Pool",
     "PoolExistsError",
+    "PoolManager",
     "PoolNotFoundError",
+    "PoolSpec",
     "RedisStore",
     "StoreAuthenticationError",
     "StoreClosedError",
@@ -60,6 +77,8 @@ __all__ = [
     "TaskExistsError",
     "TaskManager",
     "TaskState",
+    "TokenAdmission",
     "Topic",
     "Violation",
+    "WhitelistAdmission",
 ]

@@ -77,7 +77,8 @@ class AdmissionDeniedError(ConvergeError, ValueError):
     """The pool did not admit the agent; ``reason`` tells why in one word.
 
     Attributes:
-        reason: ``"full"``, ``"not_on_whitelist"``, ``"wrong_token"``, ``"untrusted"`` or ``"policy"``.
+        reason: ``"full"``, ``"not_on_whitelist"``, ``"wrong_token"``, ``"untrusted"``, ``"policy"``, or
+            ``"busy"``: the pool changed too often while its policy was asked.
     """
 
     def __init__(self, message: str, reason: str) -> None:

@@ -57,8 +57,8 @@ class Listener:
         self._reader_wakes = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._closed = False
-        # The loops look at this as well as being cancelled: up to Python 3.11, asyncio.wait_for, which redis-py
-        # sends with, swallows a cancellation that arrives together with its result (bpo-37658).
+        # The loops look at this besides being cancelled: up to Python 3.11, asyncio.wait_for, with which
+        # redis-py sends, swallows a cancellation that arrives together with its result (bpo-37658).
         self._running = False
 
     async def wait_until_done(

@@ -1,41 +1,10 @@
 -- Which lanes an agent may claim from. A lane is named `<pool>:<topic>:<capability>,<capability>,`
--- (keys.py); the index `lanes` holds those that are not empty, ordered by their bytes. The walk skips along that order as
--- a loose index scan does: from a lane that the agent may not have, it jumps to the next that it might have.
+-- (keys.py); the index `lanes` holds those that are not empty, ordered by their bytes. The walk skips along
+-- that order as a loose index scan does: from a lane that the agent may not have, it jumps to the next that it
+-- might have.
 --@include shared/shard
-
--- Reads one list of the filter: a count (-1: no filter), then the values in index order.
-local function read_list(first)
-  local size = tonumber(ARGV[first])
-  if size < 0 then
-    return nil, first + 1
-  end
-  local list = { has = {} }
-  for i = 1, size do
-    list[i] = ARGV[first + i]
-    list.has[list[i]] = true
-  end
-  return list, first + size + 1
-end
-
-local function read_filter(first)
-  local pools, topics, capabilities
-  pools, first = read_list(first)
-  topics, first = read_list(first)
-  capabilities, first = read_list(first)
-  return { pools = pools, topics = topics, capabilities = capabilities }, first
-end
-
--- Is `a` before `b`, byte by byte? Lua's `<` follows the server's locale, which differs from sorted sets.
-local function is_before(a, b)
-  if a == b then
-    return false
-  end
-  local i = 1
-  while string.byte(a, i) == string.byte(b, i) do
-    i = i + 1
-  end
-  return (string.byte(a, i) or -1) < (string.byte(b, i) or -1)
-end
+--@include shared/filter
+--@include shared/order
 
 -- The first of the list's values that comes after `value` in the index.
 local function next_in(list, value, separator)

@@ -2,6 +2,8 @@
 -- No daemon does it: every script brings a task up to date before it acts on it, and claims sweep a few more.
 --@include shared/states
 
+local LOST_CLAIMS_KEPT = 10
+
 -- Keeps what is told of the last expired claims: one line of JSON each, all values as text.
 local function lost_claims(record, expiries)
   local line = cjson.encode({
