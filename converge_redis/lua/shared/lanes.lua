@@ -1,7 +1,7 @@
 -- Which lanes an agent may claim from. A lane is named `<pool>:<topic>:<capability>,<capability>,`
 -- (keys.py); the index `lanes` holds those that are not empty, ordered by their bytes. The walk skips along
--- that order as a loose index scan does: from a lane that the agent may not have, it jumps to the next that it
--- might have.
+-- that order as a loose index scan does: from a lane that the agent may not have, it jumps to the next that
+-- it might have.
 --@include shared/shard
 --@include shared/filter
 --@include shared/order
