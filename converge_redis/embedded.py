@@ -6,34 +6,27 @@ on another address. It ends with the process that started it, even when that pro
 
 import atexit
 import contextlib
-import ctypes
 import fcntl
 import os
 import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, Self, get_args
 from urllib.parse import quote
 
+from converge_redis.child_process import ChildProcess
 from converge_redis.errors import EmbeddedServerError, InvalidValueError
 
 AppendFsync = Literal["everysec", "always"]
 
 _SOCKET_PATH_BYTES = 103  # macOS has room for 104 and Linux for 108, the closing NUL included
 _PORT_ATTEMPTS = 20
-_STOP_TIMEOUT = 10.0
-
-_PR_SET_PDEATHSIG = 1
-# Loaded here, since a child should not need the loader's locks between fork and exec.
-_prctl: Callable[..., int] | None = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
 
 def find_server_binary() -> Path:
@@ -104,7 +97,7 @@ class EmbeddedServer:
         self._lock = threading.Lock()
         self._owner: int | None = None  # the process that has started the server
         self._folder: Path | None = None
-        self._child: _Child | None = None
+        self._child: ChildProcess | None = None
         self._url: str | None = None
 
     def __enter__(self) -> Self:
@@ -226,7 +219,7 @@ class EmbeddedServer:
         ]
         # fmt: on
         try:
-            child = self._child = _Child(command, folder / "log", lock)
+            child = self._child = ChildProcess(command, folder / "log", lock)
         except (OSError, subprocess.SubprocessError) as error:
             return f"cannot be run: {error}"
         # Asked for on the unix socket, since on a TCP port another server might answer.
@@ -248,91 +241,6 @@ class EmbeddedServer:
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
         self._child = self._folder = self._url = self._owner = None
-
-
-class _Child:
-    """A process that ends with this one, however this one ends.
-
-    Linux sends the "parent death" signal when the *thread* that spawned the child ends. So each child has
-    a daemon thread of its own, which spawns it, waits for it and reaps it.
-
-    Attributes:
-        pid: The process id.
-        returncode: The exit code, or minus the signal, once ``ended`` is set.
-        ended: Set when the process has ended and was reaped.
-    """
-
-    def __init__(self, command: list[str], log: Path, inherited: int | None) -> None:
-        self.returncode: int | None = None
-        self.ended = threading.Event()
-        spawned: Future[int] = Future()
-        run = threading.Thread(target=self._run, args=(command, log, inherited, spawned), daemon=True)
-        run.start()
-        self.pid = spawned.result()
-
-    def end(self, first: signal.Signals) -> None:
-        """Send the signal ``first``, and SIGKILL when the process is still there ``_STOP_TIMEOUT`` later."""
-        for number in (first, signal.SIGKILL):
-            if not self.ended.is_set():
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(self.pid, number)
-                self.ended.wait(_STOP_TIMEOUT)
-
-    def _run(self, command: list[str], log: Path, inherited: int | None, spawned: Future[int]) -> None:
-        try:
-            with log.open("wb") as output:
-                process = subprocess.Popen(
-                    command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=output,
-                    env={**os.environ, "LC_ALL": "C"},  # English messages, and no locale that is missing
-                    pass_fds=() if inherited is None else (inherited,),
-                    start_new_session=True,  # Ctrl-C is for the parent, which then stops the server
-                    preexec_fn=_prctl and _end_with_parent(_prctl, os.getpid()),  # noqa: PLW1509
-                )
-        except BaseException as error:
-            spawned.set_exception(error)
-            return
-        with contextlib.nullcontext() if _prctl else _watcher(process.pid):
-            spawned.set_result(process.pid)
-            self.returncode = process.wait()
-        self.ended.set()
-
-
-def _end_with_parent(prctl: Callable[..., int], parent: int) -> Callable[[], None]:
-    """Return what a child runs before its exec on Linux, so that it is killed when ``parent`` ends."""
-
-    def before_exec() -> None:
-        if prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
-            raise OSError("prctl(PR_SET_PDEATHSIG) was refused")
-        if os.getppid() != parent:  # the parent ended before prctl, so that no signal will come
-            os._exit(1)
-
-    return before_exec
-
-
-_watcher_pipes: set[int] = set()
-
-
-@contextlib.contextmanager
-def _watcher(pid: int) -> Iterator[None]:
-    """Have ``pid`` killed when this process ends, where there is no prctl (macOS).
-
-    A shell waits on a pipe whose other end is open in this process only, and so closes with it.
-    """
-    read_end, write_end = os.pipe()
-    _watcher_pipes.add(write_end)
-    script = 'read -r line; kill -KILL "$0"'
-    shell = subprocess.Popen(["/bin/sh", "-c", script, str(pid)], stdin=read_end, start_new_session=True)
-    os.close(read_end)
-    try:
-        yield
-    finally:
-        shell.kill()  # before its pipe closes: the pid may be another process's by now
-        shell.wait()
-        _watcher_pipes.remove(write_end)
-        os.close(write_end)
 
 
 def _await_pong(url: str, ended: threading.Event, deadline: float) -> Exception | None:
@@ -409,8 +317,6 @@ class _Shared:
         """In a child: forget the parent's server, and the lock that another thread may have held."""
         self.lock = threading.Lock()
         self.server: EmbeddedServer | None = None
-        while _watcher_pipes:
-            os.close(_watcher_pipes.pop())
 
 
 _shared = _Shared()

@@ -212,9 +212,9 @@ def test_a_long_temporary_directory_does_not_make_the_socket_path_too_long(
 
 OWNER = """
 import os, sys
-from converge_redis import embedded
+from converge_redis import child_process, embedded
 if "without prctl" in sys.argv:
-    embedded._prctl = None
+    child_process._prctl = None
 server = embedded.EmbeddedServer(port=0).start()
 if os.fork() == 0:  # a fork that lives on must not keep the server
     sys.stdin.read()
@@ -253,9 +253,9 @@ def test_the_server_outlives_the_thread_that_started_it() -> None:
 FORKS = """
 import os, sys
 import redis
-from converge_redis import embedded
+from converge_redis import child_process, embedded
 if "without prctl" in sys.argv:
-    embedded._prctl = None
+    child_process._prctl = None
 
 server = embedded.EmbeddedServer().start()
 shared = embedded.embedded_server()
