@@ -3,7 +3,7 @@
 from converge_redis.async_store import AsyncRedisStore
 from converge_redis.errors import ConfigurationError
 from converge_redis.metrics import CoordinationMetrics
-from converge_redis.operations import auditing, claiming, reading, settling, submitting, waiting
+from converge_redis.operations import auditing, claiming, holding, reading, settling, submitting, waiting
 from converge_redis.store import RedisStore, default_store, default_url
 from converge_redis.verbs import AsyncFacade, Facade, averb, background_verb, verb
 
@@ -40,9 +40,9 @@ class TaskManager(Facade):
 
     claim = verb(claiming.claim)
     claim_next = verb(claiming.claim_next)
-    start = verb(claiming.start)
-    extend_claim = verb(claiming.extend_claim)
-    release = verb(claiming.release)
+    start = verb(holding.start)
+    extend_claim = verb(holding.extend_claim)
+    release = verb(holding.release)
     release_expired_claims = verb(claiming.release_expired_claims)
 
     report = verb(settling.report)
@@ -97,9 +97,9 @@ class AsyncTaskManager(AsyncFacade):
 
     claim = averb(claiming.claim)
     claim_next = averb(claiming.claim_next)
-    start = averb(claiming.start)
-    extend_claim = averb(claiming.extend_claim)
-    release = averb(claiming.release)
+    start = averb(holding.start)
+    extend_claim = averb(holding.extend_claim)
+    release = averb(holding.release)
     release_expired_claims = averb(claiming.release_expired_claims)
 
     report = averb(settling.report)

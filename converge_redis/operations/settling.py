@@ -9,7 +9,7 @@ from converge_redis.errors import InvalidValueError
 from converge_redis.identifiers import call_id
 from converge_redis.namespace import Namespace
 from converge_redis.operation import Operation
-from converge_redis.operations.claiming import holder, holders_answer
+from converge_redis.operations.holding import holder, holders_answer
 from converge_redis.operations.task_replies import refused
 from converge_redis.scripts import Script
 
