@@ -1,0 +1,39 @@
+"""The start of the fleet's processes: ``python -m converge_redis.demo ROLE FOLDER [WORKER]``."""
+
+import os
+import sys
+from pathlib import Path
+
+from converge_redis.demo.collector import collect
+from converge_redis.demo.folder import RunFolder
+from converge_redis.demo.lifeline import hold_lifeline
+from converge_redis.demo.submitter import submit
+from converge_redis.demo.worker import Worker
+from converge_redis.errors import ConvergeError
+from converge_redis.store import RedisStore
+
+
+def main(role: str, path: str, name: str | None = None) -> None:
+    """Be one process of the fleet; only the main process calls this.
+
+    Args:
+        role: ``submitter``, ``collector`` or ``worker``.
+        path: The folder of the run.
+        name: The name of the worker.
+    """
+    folder = RunFolder(Path(path))
+    try:
+        with RedisStore.from_url(os.environ["CONVERGE_REDIS_URL"], folder.read_namespace()) as store:
+            hold_lifeline(name or role, store)
+            if name is not None:
+                Worker(store, folder, folder.read_worker(name)).work()
+            elif role == "submitter":
+                submit(store, folder)
+            else:
+                collect(store, folder)
+    except ConvergeError as error:
+        sys.exit(f"{name or role}: {error}")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
