@@ -9,12 +9,13 @@ from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from converge_redis.checks import shown
+from converge_redis.checks import check_integer, shown
 from converge_redis.errors import ConfigurationError
 
 SOCKET_TIMEOUT = 10.0
 CONNECT_TIMEOUT = 5.0
 ASYNC_CONNECTIONS = 8
+LISTENING = 1  # the connection that listens is never free for calls
 
 _OF_ONE_CLIENT = {
     "retry",
@@ -50,10 +51,12 @@ def async_client(url: str, options: dict[str, Any]) -> "redis.asyncio.Redis":
         ConfigurationError: The URL or an option is malformed.
     """
     settings = _settings(options) | {"retry": AsyncRetry(NoBackoff(), 0)}
-    connections = settings.pop("max_connections", ASYNC_CONNECTIONS)
+    connections = check_integer(
+        "max_connections", settings.pop("max_connections", ASYNC_CONNECTIONS), 1, 2**16
+    )
     try:
         pool = redis.asyncio.BlockingConnectionPool.from_url(
-            _usual(url), max_connections=connections, timeout=None, **settings
+            _usual(url), max_connections=connections + LISTENING, timeout=None, **settings
         )
         pool.make_connection()  # type: ignore[no-untyped-call]
     except (ValueError, TypeError, redis.RedisError) as error:
@@ -98,7 +101,7 @@ def async_twin(client: redis.Redis) -> "redis.asyncio.Redis":
     return redis.asyncio.Redis.from_pool(
         redis.asyncio.BlockingConnectionPool(
             connection_class=kinds[kind],
-            max_connections=ASYNC_CONNECTIONS,
+            max_connections=ASYNC_CONNECTIONS + LISTENING,
             timeout=None,
             retry=AsyncRetry(NoBackoff(), 0),
             **settings,
