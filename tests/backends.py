@@ -1,0 +1,98 @@
+"""The servers that the suite runs on: the fake and real ones, behind one small interface."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import fakeredis
+import redis
+import redis.asyncio
+
+from converge_redis import AsyncRedisStore, EmbeddedServer, RedisStore
+
+T = TypeVar("T")
+
+SECONDS = 20.0
+"""A limit for what takes milliseconds: reached only when something is broken."""
+
+
+@dataclass
+class Backend:
+    """One server, empty at the beginning of a test.
+
+    Attributes:
+        name: ``"fake"``, or the real server's name.
+        url: Where a real server is; None: the fake.
+    """
+
+    name: str
+    url: str | None = None
+    fake: fakeredis.FakeServer | None = None
+    _clients: list[redis.Redis] = field(default_factory=list)
+
+    @property
+    def is_real(self) -> bool:
+        return self.url is not None
+
+    def client(self) -> redis.Redis:
+        """A plain client, closed by `close`."""
+        fake = self.url is None
+        client = fakeredis.FakeRedis(server=self.fake) if fake else redis.Redis.from_url(str(self.url))
+        self._clients.append(client)
+        return client
+
+    def store(self, namespace: str = "test", shards: int = 1, **options: Any) -> RedisStore:
+        if self.url is None:
+            return RedisStore(self.client(), namespace, shards, **options)
+        return RedisStore.from_url(self.url, namespace, shards, **options)
+
+    def async_store(self, namespace: str = "test", shards: int = 1, **options: Any) -> AsyncRedisStore:
+        if self.url is None:
+            client = fakeredis.FakeAsyncRedis(server=self.fake)
+            return AsyncRedisStore(client, namespace, shards, **options)
+        return AsyncRedisStore.from_url(self.url, namespace, shards, **options)
+
+    def empty(self) -> None:
+        if self.url is not None:
+            with redis.Redis.from_url(self.url) as client:
+                client.flushall()
+
+    def close(self) -> None:
+        for client in self._clients:
+            client.close()
+
+
+class Servers:
+    """The real servers of one test process, each started when it is first needed."""
+
+    def __init__(self) -> None:
+        self._started: dict[str, EmbeddedServer] = {}
+
+    def url(self, name: str, binary: str | None) -> str:
+        if name not in self._started:
+            self._started[name] = EmbeddedServer(binary=binary).start()
+        return self._started[name].url
+
+    def stop(self) -> None:
+        for server in self._started.values():
+            server.stop()
+
+
+async def eventually(look: Callable[[], Awaitable[T]]) -> T:
+    """Await `look()` again and again until what it returns is true, and return that."""
+    ends = time.monotonic() + SECONDS
+    while not (found := await look()):
+        assert time.monotonic() < ends, f"still {found!r} after {SECONDS} s"
+        await asyncio.sleep(0.005)
+    return found
+
+
+def until(look: Callable[[], T]) -> T:
+    """Call `look` again and again until what it returns is true, and return that."""
+    ends = time.monotonic() + SECONDS
+    while not (found := look()):
+        assert time.monotonic() < ends, f"still {found!r} after {SECONDS} s"
+        time.sleep(0.005)
+    return found

@@ -1,0 +1,124 @@
+"""What most tests work with: managers of either kind on either server, and a look behind them."""
+
+import asyncio
+import functools
+import inspect
+from typing import Any, Literal, cast
+
+import redis
+
+from converge_redis import AsyncRedisStore, AsyncTaskManager, RedisStore, Task, TaskManager
+from converge_redis.keys import Keys
+from converge_redis.namespace import Namespace
+from converge_redis.operation import Operation, Steps
+from tests.backends import Backend
+
+Style = Literal["sync", "async"]
+
+
+class InThreads:
+    """A blocking object as an asynchronous one: each method that blocks runs in a thread."""
+
+    def __init__(self, blocking: Any) -> None:
+        self._blocking = blocking
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._blocking, name)
+        if inspect.iscoroutinefunction(found) or not callable(found):
+            return found
+        return functools.partial(asyncio.to_thread, found)
+
+
+class Fleet:
+    """Stores and managers on one server, of one style; closed together at the end of a test.
+
+    Attributes:
+        raw: A plain client of the same server, for looking behind and for doing harm.
+        honest: False: the test has corrupted what is stored, so nothing is to be held against it.
+    """
+
+    def __init__(self, backend: Backend, style: Style) -> None:
+        self.backend = backend
+        self.style = style
+        self.raw: redis.Redis = backend.client()
+        self.honest = True
+        self.spaces: dict[str, Namespace] = {}
+        self._stores: list[RedisStore | AsyncRedisStore] = []
+
+    def store(self, namespace: str = "test", shards: int = 1, **options: Any) -> AsyncRedisStore:
+        """A store; a blocking one looks like an asynchronous one."""
+        if self.style == "sync":
+            blocking = self.backend.store(namespace, shards, **options)
+            self._keep(blocking)
+            return cast("AsyncRedisStore", InThreads(blocking))
+        store = self.backend.async_store(namespace, shards, **options)
+        self._keep(store)
+        return store
+
+    def manager(
+        self, namespace: str = "test", shards: int = 1, metrics: Any = None, **options: Any
+    ) -> AsyncTaskManager:
+        """A manager with a store of its own, as another process has it."""
+        if self.style == "sync":
+            blocking = self.backend.store(namespace, shards, **options)
+            self._keep(blocking)
+            return cast("AsyncTaskManager", InThreads(TaskManager(blocking, metrics)))
+        store = self.backend.async_store(namespace, shards, **options)
+        self._keep(store)
+        return AsyncTaskManager(store, metrics)
+
+    def _keep(self, store: RedisStore | AsyncRedisStore) -> None:
+        self._stores.append(store)
+        self.spaces.setdefault(store.namespace.name, store.namespace)
+
+    async def run(self, manager: AsyncTaskManager, work: Operation[Any] | Steps[Any]) -> Any:
+        """Carry out an operation on a manager's store."""
+        if self.style == "sync":
+            blocking = cast("RedisStore", manager.store)
+            return await asyncio.to_thread(blocking.run, work)
+        return await manager.store.run(work)
+
+    async def close_store(self, manager: AsyncTaskManager) -> None:
+        if self.style == "sync":
+            await asyncio.to_thread(cast("RedisStore", manager.store).close)
+        else:
+            await manager.store.aclose()
+
+    async def close(self) -> None:
+        for store in self._stores:
+            if isinstance(store, RedisStore):
+                await asyncio.to_thread(store.close)
+            else:
+                await store.aclose()
+                if not self.backend.is_real:
+                    await store._client.aclose()
+
+    # Time passes
+
+    def past(self, task: Task | str, *fields: str, namespace: str = "test") -> None:
+        """Let the named times of a task lie in the past: in its record, and where they are indexed."""
+        task_id = task if isinstance(task, str) else task.id
+        keys = self.spaces[namespace].keys
+        named = names_of(keys, task_id)
+        indexes = {"lease": "leases", "due": "delayed", "deadline": "deadlines"}
+        for field in fields:
+            if field == "retention":
+                self.raw.zadd(named["finished"], {task_id: 1})
+                finished = 1 - int(self.raw.hget(named["task"], "retention") or 86400 * 1000000)
+                self.raw.hset(named["task"], "finished", str(finished))
+                continue
+            assert self.raw.hexists(named["task"], field), f"{task_id} has no {field}"
+            self.raw.hset(named["task"], field, "1")
+            self.raw.zadd(named[indexes[field]], {task_id: 1})
+
+
+def names_of(keys: Keys, task_id: str) -> dict[str, str]:
+    """The keys of a task and its shard by their short names: ``task``, ``spec``, ``leases``, ``lane``, …"""
+    named: dict[str, str] = {}
+    for key in keys.tasks_of(task_id):
+        short = key.partition("}:")[2]
+        if short in {"task:", "spec:", "result:", "done:"}:
+            named[short[:-1]] = key + task_id
+        else:
+            named[short.rstrip(":")] = key
+    return named

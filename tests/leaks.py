@@ -1,0 +1,71 @@
+"""Which keys of a server nothing explains. What a task's indexes must hold is `audit`'s to say."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import redis
+
+from converge_redis.keys import Keys
+from converge_redis.namespace import Namespace
+
+
+def leaks(client: redis.Redis, spaces: Iterable[Namespace]) -> list[str]:
+    """The keys that belong to none of the namespaces, or have lost what they belong to."""
+    explained = [_Explained(client, space.keys) for space in spaces]
+    names = [raw.decode() for raw in client.scan_iter(count=1000)]
+    return [name for name in names if not any(one.covers(name) for one in explained)]
+
+
+class _Explained:
+    def __init__(self, client: redis.Redis, keys: Keys) -> None:
+        self._client: Any = client
+        self._keys = keys
+
+    def covers(self, key: str) -> bool:
+        if key == self._keys.layout:
+            return True
+        for shard in range(self._keys.shards):
+            if key.startswith(self._keys.all_of_shard(shard)[:-1]):
+                return self._covers_task_key(shard, key)
+        return self._covers_value_key(key) or self._covers_pool_key(key)
+
+    def _covers_task_key(self, shard: int, key: str) -> bool:
+        names = {name.partition("}:")[2]: name for name in self._keys.tasks(shard)}
+        kind, _, last = key.partition("}:")[2].partition(":")
+        if not last:
+            return kind in names and kind != "work"
+        if kind == "lane":
+            return self._client.zscore(names["lanes"], last) is not None
+        if kind == "claims":
+            held = [raw.decode() for raw in self._client.zrange(key, 0, -1)]
+            holders = {self._client.hget(names["task:"] + task_id, "agent") for task_id in held}
+            return holders == {last.encode()}
+        state = self._client.hget(names["task:"] + last, "state")
+        states = {
+            "task": [b"pending", b"assigned", b"running", b"completed", b"failed", b"cancelled"],
+            "spec": [b"pending", b"assigned", b"running", b"completed", b"failed", b"cancelled"],
+            "result": [b"completed", b"failed"],
+        }
+        return state in states.get(kind, []) and self._keys.shard_of(last) == shard
+
+    def _covers_value_key(self, key: str) -> bool:
+        values, index, storers = self._keys.values
+        if key == index:
+            members = [raw.decode() for raw in self._client.zrange(index, 0, -1)]
+            return all(self._client.exists(values + member) for member in members)
+        if key.startswith(values):
+            return self._client.zscore(index, key.removeprefix(values)) is not None
+        return key.startswith(storers) and 0 < self._client.ttl(key) <= 3600
+
+    def _covers_pool_key(self, key: str) -> bool:
+        records, members, memberships, admits, pools, agents, deleted = self._keys.pools
+        if key in {pools, agents, deleted}:
+            return True
+        if key.startswith(records):
+            return self._client.zscore(pools, key.removeprefix(records)) is not None
+        if key.startswith(members):
+            pool = key.removeprefix(members)
+            return bool(self._client.exists(records + pool) or self._client.hexists(deleted, pool))
+        if key.startswith(memberships):
+            return self._client.zscore(agents, key.removeprefix(memberships)) is not None
+        return key.startswith(admits) and bool(self._client.exists(records + key.removeprefix(admits)))
