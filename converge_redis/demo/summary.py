@@ -80,7 +80,10 @@ class Summary:
             ("results", f"{self.total.parsed} parsed, {len(self._failed())} failed with a reason"),
             *self._failures(),
             ("claims per worker", _listed(self.tally.claimed)),
-            ("claims recovered", f"{len(self.recovered)} tasks, after the claims on them had expired"),
+            (
+                "claims recovered",
+                f"{len(self.recovered)} tasks, {self._of_victim()} of them held by the killed worker",
+            ),
             ("claims lost", f"{self.tally.lost.total()} outcomes refused, being too late"),
             ("accepted per task", self._accepted()),
             ("audit of the store", f"{len(self.violations)} violations"),
@@ -94,6 +97,9 @@ class Summary:
             ("imported most", _listed(dict(self.total.imports.most_common(8)))),
         ]
         return [f"{name:20}{value}" for name, value in rows]
+
+    def _of_victim(self) -> int:
+        return len({*self.recovered} & {*self.held})
 
     def _failed(self) -> list[tuple[Source, Finished]]:
         both = ((source, self.finished.get(source.id)) for source in self.sources)

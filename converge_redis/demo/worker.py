@@ -44,10 +44,11 @@ class Worker:
                 )
                 for task in claimed:
                     self._journal.write("claimed", task.id, task.claim_token)
-                stuck_from = len(claimed) // 2 if plan.gets_stuck else len(claimed)
-                for task in claimed[:stuck_from]:
-                    self._finish(task)
-                self._be_stuck(claimed[stuck_from:])
+                stuck_at = (len(claimed) + 1) // 2 if plan.gets_stuck else 0
+                while len(claimed) > stuck_at:
+                    self._finish(claimed[0])
+                    claimed = self._extended(claimed[1:])
+                self._be_stuck(claimed)
         except StoreClosedError:
             return
 
@@ -67,12 +68,15 @@ class Worker:
         if accepted:
             self._journal.write("accepted", task.id, token)
 
+    def _extended(self, held: list[Task]) -> list[Task]:
+        """Extend claims on tasks that have to wait; returns those that are not lost."""
+        name = self._plan.name
+        return [
+            task for task in held if self._tasks.extend_claim(name, task.id, claim_token=task.claim_token)
+        ]
+
     def _be_stuck(self, held: list[Task]) -> None:
         """Hold claims without ever finishing them, as a worker does in work that takes long."""
         while held:
-            held = [
-                task
-                for task in held
-                if self._tasks.extend_claim(self._plan.name, task.id, claim_token=task.claim_token)
-            ]
+            held = self._extended(held)
             time.sleep(CLAIM_TTL_SEC / 5)

@@ -77,17 +77,20 @@ def test_every_file_is_accounted_for_once_although_a_worker_is_killed(folder: Pa
     assert shown["tasks"] == "64, one per file"
     assert shown["results"] == "60 parsed, 4 failed with a reason"
     assert shown["accepted per task"] == "1 for 64 tasks"
-    assert shown["processes"] == "8, 1 killed with SIGKILL while it held 4 claims"
-    recovered = re.match(r"(\d+) tasks", shown["claims recovered"])
+    killed = re.fullmatch(r"8, 1 killed with SIGKILL while it held (\d+) claims", shown["processes"])
+    recovered = re.fullmatch(
+        r"(\d+) tasks, (\d+) of them held by the killed worker", shown["claims recovered"]
+    )
+    assert killed is not None
     assert recovered is not None
-    assert int(recovered[1]) >= 4
+    assert 1 <= int(killed[1]) == int(recovered[2]) <= int(recovered[1])
     assert shown["found"].startswith("54 functions and 54 classes in ")
     assert shown["imported most"].startswith("os 59, json 54")
     for name in BROKEN:
         assert f"- {name}: SyntaxError: " in done.stdout or f"- {name}: ValueError: " in done.stdout
     claims = dict(part.rsplit(" ", 1) for part in shown["claims per worker"].split(", "))
-    assert claims["victim"] == "8"
-    assert sum(map(int, claims.values())) >= 64 + 4
+    assert int(claims["victim"]) >= 1
+    assert sum(map(int, claims.values())) >= 64 + int(killed[1])
 
 
 def test_one_file_and_a_server_of_the_users(tmp_path: Path) -> None:
