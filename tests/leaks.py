@@ -58,8 +58,8 @@ class _Explained:
         return key.startswith(storers) and 0 < self._client.ttl(key) <= 3600
 
     def _covers_pool_key(self, key: str) -> bool:
-        records, members, memberships, admits, pools, agents, deleted = self._keys.pools
-        if key in {pools, agents, deleted}:
+        records, members, memberships, admits, pools, deleted = self._keys.pools
+        if key in {pools, deleted}:
             return True
         if key.startswith(records):
             return self._client.zscore(pools, key.removeprefix(records)) is not None
@@ -67,5 +67,6 @@ class _Explained:
             pool = key.removeprefix(members)
             return bool(self._client.exists(records + pool) or self._client.hexists(deleted, pool))
         if key.startswith(memberships):
-            return self._client.zscore(agents, key.removeprefix(memberships)) is not None
+            agent, joined = key.removeprefix(memberships), self._client.zrange(key, 0, -1)
+            return all(self._client.zscore(members + pool.decode(), agent) for pool in joined)
         return key.startswith(admits) and bool(self._client.exists(records + key.removeprefix(admits)))
