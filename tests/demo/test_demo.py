@@ -122,13 +122,16 @@ def test_a_server_that_is_not_there_is_told_in_one_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)]
 )
-def test_no_process_outlives_the_main_one(folder: Path, number: signal.Signals, code: int) -> None:
+def test_no_process_outlives_the_main_one(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory, number: signal.Signals, code: int
+) -> None:
+    temporary = tmp_path_factory.mktemp("t")  # where SIGKILL leaves folders behind, pytest removes them
     with subprocess.Popen(
         [*DEMO, str(folder)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "CONVERGE_REDIS_URL": ""},
+        env={**os.environ, "CONVERGE_REDIS_URL": "", "TMPDIR": str(temporary)},
     ) as demo:
         assert demo.stdout is not None
         while "parsing" not in demo.stdout.readline():  # the fleet is at work
@@ -138,6 +141,7 @@ def test_no_process_outlives_the_main_one(folder: Path, number: signal.Signals, 
         _, errors = demo.communicate(timeout=SECONDS)
     assert demo.returncode == code
     assert "Traceback" not in errors
+    assert number == signal.SIGKILL or not list(temporary.iterdir())
 
 
 def test_a_tampered_and_a_missing_result_are_found(folder: Path) -> None:
