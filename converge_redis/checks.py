@@ -1,6 +1,7 @@
 """Checks of what users hand in: each names the field and the value, before anything is sent."""
 
 import math
+import reprlib
 from collections.abc import Iterable
 from typing import Any
 
@@ -16,10 +17,14 @@ MAX_SECONDS = 10 * 365 * 86400.0
 """Ten years: beyond it a duration is a mistake, and server times stay exact as doubles in microseconds."""
 
 
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 80
+_SHORT.maxlevel = 3
+
+
 def shown(value: object) -> str:
-    """Return ``repr(value)``, cut so that it fits in a message."""
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:60]}… ({len(text)} characters)"
+    """Return ``repr(value)``, cut to fit in a message, however large, deep or broken the value is."""
+    return _SHORT.repr(value)
 
 
 def check_id(field: str, value: Any) -> str:

@@ -94,7 +94,7 @@ def _persist(attempt: Callable[[bool], Requests[Any]]) -> Requests[Any]:
         try:
             return (yield from attempt(number > 0))
         except (exceptions.ConnectionError, exceptions.TimeoutError) as error:
-            if pause is None or isinstance(error, exceptions.AuthenticationError):
+            if pause is None or _is_about_login(error):
                 raise_for(error)
             yield Pause(pause * (0.5 + random.random()))  # noqa: S311 - spreads load, guards nothing
         except exceptions.RedisError as error:
@@ -136,12 +136,17 @@ def _send_all(operations: Sequence[Operation[T]]) -> Requests[list[T]]:
     return results
 
 
+def _is_about_login(error: exceptions.RedisError) -> bool:
+    # redis-py gives some of them as plain connection errors, and cuts the first word off.
+    return isinstance(error, exceptions.AuthenticationError | exceptions.AuthorizationError) or str(
+        error
+    ).startswith(("NOAUTH", "WRONGPASS", "HELLO must be called with the client already authenticated"))
+
+
 def raise_for(error: exceptions.RedisError) -> NoReturn:
     """Raise this package's error for one of redis-py."""
     text = str(error).rstrip(".")
-    if isinstance(error, exceptions.AuthenticationError | exceptions.AuthorizationError) or text.startswith(
-        ("NOAUTH", "WRONGPASS")
-    ):
+    if _is_about_login(error):
         raise StoreAuthenticationError(
             f"the server refused the user name or password in the store's URL: {text}"
         ) from error

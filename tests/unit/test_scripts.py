@@ -1,0 +1,143 @@
+"""The Lua files: headers that tell the truth, and EVALSHA first."""
+
+import itertools
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from converge_redis import RedisStore, Task, TaskManager
+from converge_redis.keys import Keys
+from converge_redis.namespace import Namespace
+from converge_redis.operation import Operation
+from converge_redis.operations import claiming, holding, opening, reading, settling, submitting, values
+from converge_redis.scripts import Script, folder
+from tests.backends import Backend
+
+ROOT = Path(str(folder()))
+FILES = sorted(path.relative_to(ROOT).with_suffix("").as_posix() for path in ROOT.rglob("*.lua"))
+SCRIPTS = [name for name in FILES if not name.startswith("shared/")]
+SPACE = Namespace("test")
+
+
+def header(name: str) -> str:
+    lines = (ROOT / f"{name}.lua").read_text().splitlines()
+    return "\n".join(itertools.takewhile(lambda line: line.startswith("--"), lines))
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_headers_tell_keys_and_reply(name: str) -> None:
+    text = header(name)
+    assert re.search(r"^-- KEYS", text, re.M)
+    assert re.search(r"^-- Reply  ", text, re.M)
+    used = {int(number) for number in re.findall(r"\bARGV\[(\d+)\]", Script(name).text)}
+    told = {int(number) for number in re.findall(r"\bARGV\[(\d+)…?\]", text)}
+    assert used <= told | {number + 1 for number in told}, "an argument that the header does not tell of"
+
+
+def test_the_shard_names_its_keys_in_the_order_of_keys_py() -> None:
+    text = (ROOT / "shared/shard.lua").read_text()
+    names = [name for row in re.findall(r"^local (.+) = KEYS", text, re.M) for name in row.split(", ")]
+    numbers = [int(number) for number in re.findall(r"KEYS\[(\d+)\]", text)]
+    assert numbers == list(range(1, len(numbers) + 1))
+    parts = [key.rpartition("}:")[2].rstrip(":") for key in Keys("n", 1).tasks(0)]
+    renamed = {"lane_prefix": "lane", "tasks": "task", "specs": "spec", "results": "result"}
+    assert [renamed.get(name, name) for name in names] == parts
+
+
+@pytest.mark.parametrize(
+    ("operation", "fixed"),
+    [
+        (claiming.claim(SPACE, "a", "t"), True),
+        (holding.start(SPACE, "a", "t"), True),
+        (holding.extend_claim(SPACE, "a", "t"), True),
+        (holding.release(SPACE, "a", "t"), True),
+        (settling.report(SPACE, "a", "t", 1), True),
+        (settling.fail_task(SPACE, "t", "r"), True),
+        (settling.cancel_task(SPACE, "t"), True),
+        (submitting.requeue_task(SPACE, "t"), True),
+        (submitting.submit(SPACE, Task()), False),
+        (reading.get_task(SPACE, "t"), False),
+        (values.put(SPACE, "k", 1), True),
+        (values.get(SPACE, "k"), True),
+        (values.put_if_absent(SPACE, "k", 1), True),
+        (values.delete(SPACE, "k"), True),
+        (opening.open_namespace(SPACE), True),
+    ],
+    ids=lambda value: value.script.name if isinstance(value, Operation) else "",
+)
+def test_builders_send_what_headers_tell(operation: Operation[Any], fixed: bool) -> None:
+    text = header(operation.script.name)
+    arguments = [int(number) for number in re.findall(r"ARGV\[(\d+)\]", text)]
+    if fixed:
+        assert len(operation.args) == max(arguments, default=0)
+    keys = [int(number) for number in re.findall(r"KEYS\[(\d+)\]", text)]
+    assert len(operation.keys) == (max(keys) if keys else len(SPACE.keys.tasks(0)))
+
+
+def test_includes_are_spliced_once() -> None:
+    text = Script("task/claim_next").text
+    assert "--@include" not in text
+    assert text.count("local function load(") == 1
+    assert text.index("local function load(") < text.index("local function assign(")
+
+
+@pytest.fixture
+def commands(real: Backend) -> Callable[[Callable[[], Any]], list[str]]:
+    """Collect what clients (not scripts) send while something runs."""
+    client: Any = real.client()
+
+    def collect(act: Callable[[], Any]) -> list[str]:
+        with client.monitor() as monitor:
+            act()
+            with redis.Redis.from_url(str(real.url)) as marker:
+                marker.echo("the end")
+            sent = []
+            while "the end" not in (command := monitor.next_command())["command"]:
+                if command["client_type"] != "lua":
+                    sent.append(command["command"].split()[0])
+        return [name for name in sent if name not in {"HELLO", "CLIENT"}]
+
+    return collect
+
+
+def test_each_verb_is_one_evalsha(real: Backend, commands: Any) -> None:
+    with real.store() as store:
+        manager = TaskManager(store)
+        ids = [manager.submit(Task()) for _ in range(3)]
+        manager.claim("a", ids[0])
+        manager.report("a", ids[0], 1)
+        manager.claim_next("a")
+        sent = commands(lambda: manager.claim("a", ids[2]))
+        assert sent == ["EVALSHA"]
+        assert commands(lambda: manager.report("a", ids[2], {"x": 1})) == ["EVALSHA"]
+        manager.submit(Task())
+        assert commands(lambda: manager.claim_next("a", ["p"], ["c"], ["t"])) == ["EVALSHA"]
+
+
+def test_a_script_that_the_server_forgot_is_sent_in_full_once(real: Backend, commands: Any) -> None:
+    with real.store() as store:
+        manager = TaskManager(store)
+        task_id = manager.submit(Task())
+        real.client().script_flush()
+        assert commands(lambda: manager.get_task(task_id)) == ["EVALSHA", "EVAL"]
+        assert commands(lambda: manager.get_task(task_id)) == ["EVALSHA"]
+        real.client().script_flush()
+        assert manager.submit_many([Task() for _ in range(3)])
+        assert manager.counts()["pending"] == 4
+
+
+def test_from_an_existing_client(backend: Backend) -> None:
+    client = backend.client()
+    with RedisStore(client, "test") as store:
+        manager = TaskManager(store)
+        task_id = manager.submit(Task())
+        assert manager.claim("a", task_id)
+        manager.report("a", task_id, "done")
+        done = manager.wait(task_id, 10)
+        assert done is not None
+        assert done.result == "done"
+    assert client.ping()  # the store leaves the client to its owner
