@@ -22,6 +22,8 @@ _RELEASE_EXPIRED_CLAIMS = Script("task/release_expired_claims")
 
 MOST_CLAIMS_AT_ONCE = 1000
 EXPIRED_CLAIMS_PER_SCRIPT = 100
+MOST_CALLS_TO_CLEAR = 100
+"""A claim that finds nothing is made again at once, so often, while there is much to clear away first."""
 
 
 def claim(space: Namespace, agent_id: str, task_id: str) -> Operation[bool]:
@@ -110,7 +112,10 @@ def _claim_now(
             args_again=(*start, "again", *visible),
         )
         try:
-            found, due = yield from ask(operation)
+            for _ in range(MOST_CALLS_TO_CLEAR):
+                found, due = yield from ask(operation)
+                if found or due != 0:
+                    break
         except StoreUnavailableError:
             if tasks:
                 break  # those of the other shards are claimed: the caller must have them
@@ -125,7 +130,8 @@ def _claim_now(
 
 def _read_claimed(reply: Sequence[Any]) -> tuple[list[Task], float | None]:
     if reply[0] == b"CLAIMED":
-        return [read_task(row) for row in reply[1:]], None
+        tasks = [read_task(row) for row in reply[1:]]
+        return sorted(tasks, key=lambda task: (-task.priority, task.id.encode())), None
     return [], int(reply[1]) / 1e6 if reply[1] else None
 
 

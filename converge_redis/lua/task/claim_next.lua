@@ -5,8 +5,9 @@
 -- ARGV[3]   the most tasks to claim
 -- ARGV[4]   "again" when the call may have been made before and its reply was lost, else "first"
 -- ARGV[5…]  the filter (shared/lanes.lua): pools, topics, capabilities
--- Reply     {"CLAIMED", task, task, …} (shared/reply.lua), best first
+-- Reply     {"CLAIMED", task, task, …} (shared/reply.lua)
 --           {"NOTHING", microseconds until a delay or lease of the shard ends, or ""}
+--           {"NOTHING", 0}: there may be something, behind more of what is over than one call clears away
 --@include shared/time
 --@include shared/lanes
 --@include shared/reply
@@ -19,8 +20,8 @@ local reply = { "CLAIMED" }
 if sending == "again" then
   for _, id in ipairs(redis.call("ZREVRANGE", claims .. agent, 0, MOST_CLAIMS_LOOKED_AT - 1)) do
     local record = load(id)
-    if has_seen(record, call) then
-      table.insert(reply, 2, task_reply(id, record))
+    if record and has_seen(record, call) then
+      reply[#reply + 1] = task_reply(id, record)
     end
   end
   if #reply > 1 then
@@ -77,7 +78,7 @@ if #reply > 1 then
   return reply
 end
 
-local soonest = math.huge
+local soonest = #heads > 0 and now or math.huge
 for _, index in ipairs({ leases, delayed }) do
   local first = redis.call("ZRANGE", index, 0, 0, "WITHSCORES")
   soonest = math.min(soonest, tonumber(first[2]) or math.huge)

@@ -2,18 +2,23 @@
 -- KEYS      the shard's keys (shared/shard.lua)
 -- ARGV[1]   agent id
 -- ARGV[2]   the claim token after which to begin, or "-inf"
--- ARGV[3]   the most tasks to read
--- Reply     {"MORE" or "DONE", token of the last one looked at, task, task, …} (shared/reply.lua)
+-- ARGV[3]   the most tasks to read, but for those with the token of the last one
+-- Reply     {"MORE" or "DONE", token of the last task looked at, task, task, …} (shared/reply.lua)
 --@include shared/time
 --@include shared/reply
 
 local agent, after, most = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local held = redis.call("ZRANGEBYSCORE", claims .. agent, "(" .. after, "+inf", "LIMIT", 0, most)
 local reply = { #held == most and "MORE" or "DONE", after }
+if #held == most then
+  -- What was claimed together has one token: a page ends after all of it.
+  local last = redis.call("ZSCORE", claims .. agent, held[most])
+  held = redis.call("ZRANGEBYSCORE", claims .. agent, "(" .. after, last)
+  reply[2] = int(tonumber(last))
+end
 for _, id in ipairs(held) do
   local record = load(id)
   if record then
-    reply[2] = record.token
     catch_up(id, record, now)
     if is_claimed(record) then
       reply[#reply + 1] = task_reply(id, record)
