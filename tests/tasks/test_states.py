@@ -498,3 +498,14 @@ async def test_a_task_goes_through_its_states_many_times(fleet: Fleet) -> None:
     task = await read(manager, task_id)
     assert (task.state, task.attempts) == (TaskState.PENDING, 6)
     assert await counted(manager) == {"pending": 1}
+
+
+async def test_my_claims_of_many_tasks_that_were_claimed_together(fleet: Fleet) -> None:
+    manager = fleet.manager()
+    ids = await manager.submit_many(Task() for _ in range(650))
+    for count in (1, 450, 199):
+        await manager.claim_next("a", count=count)
+    held = await manager.my_claims("a")
+    assert sorted(task.id for task in held) == sorted(ids)
+    tokens = [task.claim_token or 0 for task in held]
+    assert tokens == sorted(tokens)
