@@ -137,9 +137,10 @@ def _send_all(operations: Sequence[Operation[T]]) -> Requests[list[T]]:
 
 
 def _is_about_login(error: exceptions.RedisError) -> bool:
-    # redis-py gives some of them as plain connection errors, and cuts the first word off.
-    return isinstance(error, exceptions.AuthenticationError | exceptions.AuthorizationError) or str(
-        error
+    # redis-py wraps some of them in a plain connection error, and cuts the first word off others.
+    told = error.args[0] if error.args and isinstance(error.args[0], Exception) else error
+    return isinstance(told, exceptions.AuthenticationError | exceptions.AuthorizationError) or str(
+        told
     ).startswith(("NOAUTH", "WRONGPASS", "HELLO must be called with the client already authenticated"))
 
 

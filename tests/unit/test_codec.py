@@ -22,20 +22,20 @@ scalars = (
     | st.booleans()
     | st.integers(-(2**63), 2**64 - 1)
     | st.floats(allow_nan=False)
-    | st.text()
-    | st.binary()
+    | st.text(max_size=50)
+    | st.binary(max_size=50)
 )
-hashables = st.recursive(scalars, lambda inner: st.tuples(inner, inner) | st.frozensets(inner, max_size=3))
+hashables = scalars | st.tuples(scalars, scalars) | st.frozensets(scalars, max_size=2)
 values = st.recursive(
     scalars,
     lambda inner: (
-        st.lists(inner, max_size=4)
+        st.lists(inner, max_size=3)
         | st.dictionaries(st.text() | st.integers(-100, 100), inner, max_size=4)
         | st.tuples(inner, inner)
         | st.sets(hashables, max_size=3)
         | st.frozensets(hashables, max_size=3)
     ),
-    max_leaves=20,
+    max_leaves=10,
 )
 
 
