@@ -12,18 +12,19 @@ local function violation(id, kind, detail)
   reply[#reply + 1] = detail
 end
 
--- Returns the sorted sets that must hold the task, each with the score that it must have there.
+-- Returns the sorted sets that must hold the task, each with the score that it must have there. What a broken
+-- record lacks must not end the audit.
 local function demanded(record)
   local places = {}
   if is_claimed(record) then
     places[leases] = tonumber(record.lease) or math.huge
-    places[claims .. record.agent] = tonumber(record.token)
+    places[claims .. (record.agent or "")] = tonumber(record.token or 0)
   elseif record.due then
     places[delayed] = tonumber(record.due)
   elseif record.state == "pending" then
-    places[lane_prefix .. record.lane] = 0 - tonumber(record.priority)
-  else
-    places[finished] = tonumber(record.finished) + tonumber(record.retention or DEFAULT_RETENTION)
+    places[lane_prefix .. (record.lane or "")] = 0 - tonumber(record.priority or 0)
+  elseif is_terminal(record) then
+    places[finished] = tonumber(record.finished or 0) + tonumber(record.retention or DEFAULT_RETENTION)
   end
   if record.deadline and not is_terminal(record) then
     places[deadlines] = tonumber(record.deadline)
@@ -32,6 +33,9 @@ local function demanded(record)
 end
 
 local function check_task(id, record)
+  if record.state ~= "pending" and not is_claimed(record) and not is_terminal(record) then
+    violation(id, "unknown_state", record.state or "")
+  end
   for place, score in pairs(demanded(record)) do
     local found = redis.call("ZSCORE", place, id)
     if not found then
@@ -40,14 +44,18 @@ local function check_task(id, record)
       violation(id, "wrong_score", place)
     end
   end
-  if record.state == "pending" and not record.due and not redis.call("ZSCORE", lanes, record.lane) then
-    violation(id, "missing_lane", record.lane)
+  if record.state == "pending" and not record.due and not redis.call("ZSCORE", lanes, record.lane or "") then
+    violation(id, "missing_lane", record.lane or "")
   end
   if redis.call("EXISTS", specs .. id) == 0 then
     violation(id, "missing_spec", specs .. id)
   end
   if record.state == "completed" and redis.call("EXISTS", results .. id) == 0 then
     violation(id, "missing_result", results .. id)
+  end
+  local may_have_result = record.state == "completed" or record.state == "failed"
+  if not may_have_result and redis.call("EXISTS", results .. id) == 1 then
+    violation(id, "unexpected_result", results .. id)
   end
 end
 
