@@ -1,0 +1,178 @@
+"""The audit finds every way in which stored data can be broken, and names the task."""
+
+from collections.abc import Callable
+
+import pytest
+import redis
+
+from converge_redis import Task
+from tests.fleet import Fleet, names_of
+from tests.leaks import leaks
+from tests.tasks.test_states import brought_to
+
+Names = dict[str, str]
+Harm = Callable[[redis.Redis, Names, str], object]
+
+HARM: list[tuple[str, str, str, Harm]] = [
+    ("pending", "missing_entry", "not in its lane", lambda r, n, i: r.zrem(n["lane"] + "::", i)),
+    ("pending", "wrong_score", "wrong priority", lambda r, n, i: r.zadd(n["lane"] + "::", {i: 3})),
+    ("pending", "missing_lane", "lane not listed", lambda r, n, i: r.zrem(n["lanes"], "::")),
+    ("pending", "unexpected_entry", "in another lane", lambda r, n, i: r.zadd(n["lane"] + "x::", {i: 0})),
+    ("pending", "unexpected_entry", "in leases", lambda r, n, i: r.zadd(n["leases"], {i: 9e15})),
+    ("pending", "unexpected_entry", "in claims", lambda r, n, i: r.zadd(n["claims"] + "a", {i: 1})),
+    ("pending", "unexpected_entry", "in finished", lambda r, n, i: r.zadd(n["finished"], {i: 9e15})),
+    ("pending", "unexpected_entry", "in delayed", lambda r, n, i: r.zadd(n["delayed"], {i: 9e15})),
+    ("pending", "missing_spec", "no spec", lambda r, n, i: r.delete(n["spec"])),
+    ("pending", "orphan", "no record", lambda r, n, i: r.delete(n["task"])),
+    ("delayed", "missing_entry", "not in delayed", lambda r, n, i: r.zrem(n["delayed"], i)),
+    ("delayed", "wrong_score", "due at another time", lambda r, n, i: r.zadd(n["delayed"], {i: 9e15})),
+    ("delayed", "unexpected_entry", "in its lane", lambda r, n, i: r.zadd(n["lane"] + "::", {i: 0})),
+    ("assigned", "missing_entry", "not in leases", lambda r, n, i: r.zrem(n["leases"], i)),
+    ("assigned", "missing_entry", "not in claims", lambda r, n, i: r.zrem(n["claims"] + "a", i)),
+    ("assigned", "wrong_score", "another lease", lambda r, n, i: r.zadd(n["leases"], {i: 9e15})),
+    ("assigned", "wrong_score", "another token", lambda r, n, i: r.zadd(n["claims"] + "a", {i: 1})),
+    ("assigned", "unexpected_entry", "still in its lane", lambda r, n, i: r.zadd(n["lane"] + "::", {i: 0})),
+    ("assigned", "unexpected_entry", "two holders", lambda r, n, i: r.zadd(n["claims"] + "b", {i: 1})),
+    ("running", "missing_entry", "not in leases", lambda r, n, i: r.zrem(n["leases"], i)),
+    ("completed", "missing_entry", "not in finished", lambda r, n, i: r.zrem(n["finished"], i)),
+    ("completed", "wrong_score", "other retention", lambda r, n, i: r.zadd(n["finished"], {i: 9e15})),
+    ("completed", "missing_result", "no result", lambda r, n, i: r.delete(n["result"])),
+    ("completed", "unexpected_entry", "still claimed", lambda r, n, i: r.zadd(n["claims"] + "a", {i: 1})),
+    ("cancelled", "missing_entry", "not in finished", lambda r, n, i: r.zrem(n["finished"], i)),
+    ("failed", "unexpected_entry", "has a deadline", lambda r, n, i: r.zadd(n["deadlines"], {i: 9e15})),
+]
+
+
+@pytest.mark.parametrize("shards", [1, 3])
+@pytest.mark.parametrize(
+    ("state", "kind", "harm"), [(s, k, h) for s, k, _, h in HARM], ids=[f"{s}-{w}" for s, _, w, _ in HARM]
+)
+async def test_what_is_wrong_is_reported_by_id(
+    fleet: Fleet, state: str, kind: str, harm: Harm, shards: int
+) -> None:
+    manager = fleet.manager(shards=shards)
+    await manager.submit_many(Task(pool_id="others") for _ in range(5))
+    task = await brought_to(manager, state, id="the one")
+    assert await manager.audit() == []
+    harm(fleet.raw, names_of(fleet.spaces["test"].keys, task.id), task.id)
+    fleet.honest = False
+    found = await manager.audit()
+    assert (kind, task.id if kind != "missing_lane" else "the one") in {
+        (each.kind, each.id) for each in found
+    }
+    # The audit itself changes nothing.
+    assert {(each.kind, each.id) for each in await manager.audit()} == {
+        (each.kind, each.id) for each in found
+    }
+
+
+async def test_deadlines_are_held_against_the_records(fleet: Fleet) -> None:
+    manager = fleet.manager()
+    fleet.honest = False
+    task = await brought_to(manager, "pending", id="t", constraints={"deadline": 4e9})
+    names = names_of(fleet.spaces["test"].keys, task.id)
+    fleet.raw.zrem(names["deadlines"], "t")
+    assert [(each.kind, each.id) for each in await manager.audit()] == [("missing_entry", "t")]
+    fleet.raw.zadd(names["deadlines"], {"t": 1e15})
+    assert [(each.kind, each.id) for each in await manager.audit()] == [("wrong_score", "t")]
+
+
+@pytest.mark.parametrize("state", ["pending", "assigned", "completed"])
+async def test_wrong_counts(fleet: Fleet, state: str) -> None:
+    manager = fleet.manager()
+    fleet.honest = False
+    task = await brought_to(manager, state)
+    fleet.raw.hincrby(names_of(fleet.spaces["test"].keys, task.id)["counts"], state, 1)
+    (violation,) = await manager.audit()
+    assert (violation.kind, violation.id) == ("wrong_count", "shard 0")
+    assert "2 counted, 1 indexed" in violation.detail
+
+
+async def test_an_empty_lane_in_the_index(fleet: Fleet) -> None:
+    manager = fleet.manager()
+    fleet.honest = False
+    task = await brought_to(manager, "assigned")
+    fleet.raw.zadd(names_of(fleet.spaces["test"].keys, task.id)["lanes"], {"x::": 0})
+    (violation,) = await manager.audit()
+    assert (violation.kind, violation.id) == ("empty_lane", "x::")
+
+
+async def test_a_result_of_a_task_that_has_none(fleet: Fleet) -> None:
+    manager = fleet.manager()
+    fleet.honest = False
+    task = await brought_to(manager, "pending")
+    fleet.raw.set(names_of(fleet.spaces["test"].keys, task.id)["result"], b"\xc0")
+    assert [each.id for each in await manager.audit()] == [task.id]
+
+
+async def test_an_unknown_state(fleet: Fleet) -> None:
+    manager = fleet.manager()
+    fleet.honest = False
+    task = await brought_to(manager, "pending")
+    fleet.raw.hset(names_of(fleet.spaces["test"].keys, task.id)["task"], "state", "lost")
+    assert task.id in {each.id for each in await manager.audit()}
+
+
+async def test_entries_without_a_task(fleet: Fleet) -> None:
+    manager = fleet.manager()
+    fleet.honest = False
+    task = await brought_to(manager, "pending")
+    names = names_of(fleet.spaces["test"].keys, task.id)
+    for index in ("leases", "delayed", "deadlines", "finished"):
+        fleet.raw.zadd(names[index], {"ghost": 9e15})
+    details = {each.detail for each in await manager.audit() if each.id == "ghost"}
+    assert details == {names[index] for index in ("leases", "delayed", "deadlines", "finished")}
+
+
+async def test_what_was_evicted_does_not_hold_up_the_rest(fleet: Fleet) -> None:
+    manager = fleet.manager()
+    fleet.honest = False
+    ids = await manager.submit_many(Task() for _ in range(60))
+    for task_id in ids[:40]:
+        names = names_of(fleet.spaces["test"].keys, task_id)
+        fleet.raw.delete(names["task"], names["spec"])
+    assert [task.id for task in await manager.claim_next("x", count=60)] == ids[40:]
+    for task_id in ids[40:50]:
+        names = names_of(fleet.spaces["test"].keys, task_id)
+        fleet.raw.delete(names["task"], names["spec"])
+    assert [task.id for task in await manager.my_claims("x")] == ids[50:]
+
+
+async def test_a_large_namespace_is_read_in_steps(fleet: Fleet) -> None:
+    manager = fleet.manager()
+    await manager.submit_many(Task(topic=f"t{number % 30}") for number in range(700))
+    claimed = await manager.claim_next("x", count=500)
+    assert len(claimed) == 500
+    assert await manager.audit() == []
+    fleet.honest = False
+    names = names_of(fleet.spaces["test"].keys, claimed[333].id)
+    fleet.raw.zrem(names["leases"], claimed[333].id)
+    assert {each.id for each in await manager.audit()} == {claimed[333].id, "shard 0"}
+
+
+# The fixture that looks for keys without a reason
+
+
+@pytest.mark.parametrize(
+    "key", ["other", "{test:0}", "{test:0}:", "{test:0}:x", "{test:1}:task:t", "{test}:x", "{test:0}:done:t"]
+)
+async def test_a_key_without_a_reason_is_found(fleet: Fleet, key: str) -> None:
+    manager = fleet.manager()
+    await brought_to(manager, "running", id="t")
+    assert leaks(fleet.raw, fleet.spaces.values()) == []
+    fleet.raw.set(key, "x")
+    assert leaks(fleet.raw, fleet.spaces.values()) == [key]
+    fleet.raw.delete(key)
+
+
+@pytest.mark.parametrize("kind", ["spec:", "result:", "lane:", "claims:"])
+async def test_a_key_that_has_lost_its_task_is_found(fleet: Fleet, kind: str) -> None:
+    manager = fleet.manager()
+    await brought_to(manager, "running", id="t")
+    key = f"{{test:0}}:{kind}u"
+    if kind in {"lane:", "claims:"}:
+        fleet.raw.zadd(key, {"t": 1})
+    else:
+        fleet.raw.set(key, "x")
+    assert leaks(fleet.raw, fleet.spaces.values()) == [key]
+    fleet.raw.delete(key)
