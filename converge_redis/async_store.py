@@ -146,7 +146,7 @@ class AsyncRedisStore(AsyncFacade):
         if not self._open or self._closed:
             self._check_not_closed()
             await self.open()
-        return await self._carry_out(requests(work))
+        return await self._carry_out(requests(work, repeats=not self._owns_client))
 
     async def _carry_out(self, todo: Requests[T]) -> T:
         try:

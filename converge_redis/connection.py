@@ -37,7 +37,8 @@ def blocking_client(url: str, options: dict[str, Any]) -> redis.Redis:
     settings = _settings(options) | {"retry": Retry(NoBackoff(), 0)}
     try:
         client = redis.Redis.from_url(_usual(url), **settings)
-        client.connection_pool.make_connection()  # option names are looked at only here
+        pool = client.connection_pool
+        pool.connection_class(**pool.connection_kwargs)  # option names are looked at only here
     except (ValueError, TypeError, redis.RedisError) as error:
         raise _malformed(url, error) from error
     check_client(client)
@@ -58,7 +59,7 @@ def async_client(url: str, options: dict[str, Any]) -> "redis.asyncio.Redis":
         pool = redis.asyncio.BlockingConnectionPool.from_url(
             _usual(url), max_connections=connections + LISTENING, timeout=None, **settings
         )
-        pool.make_connection()  # type: ignore[no-untyped-call]
+        pool.connection_class(**pool.connection_kwargs)
     except (ValueError, TypeError, redis.RedisError) as error:
         raise _malformed(url, error) from error
     client = redis.asyncio.Redis.from_pool(pool)

@@ -1,7 +1,8 @@
 """Operations: what a verb sends and how it reads the answer, as values that do no input or output.
 
-A runner (`converge_redis.runner`) sends them. A verb that takes more than one round trip is a generator of
-operations (`Steps`), which both runners drive; `ask` and `ask_all` keep the types across ``yield``.
+The stores send them, as `converge_redis.sending` tells. A verb that takes more than one round trip is a
+generator of operations (`Steps`), which both stores drive; `ask` and `ask_all` keep the types across
+``yield``.
 """
 
 from collections.abc import Callable, Coroutine, Generator, Sequence

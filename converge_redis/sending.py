@@ -44,27 +44,32 @@ class Batch:
 Requests = Generator["Parts | Batch | Pause | Listen[Any]", Any, T]
 
 
-def requests(work: Operation[T] | Steps[T]) -> Requests[T]:
-    """Return a verb's work as requests, one after the other; the generator returns the verb's result."""
+def requests(work: Operation[T] | Steps[T], repeats: bool = False) -> Requests[T]:
+    """Return a verb's work as requests, one after the other; the generator returns the verb's result.
+
+    Args:
+        work: The work.
+        repeats: Whether the client itself may repeat a command, as redis-py's do by default.
+    """
     if isinstance(work, Operation):
-        return _send(work)
-    return _follow(work)
+        return _send(work, repeats)
+    return _follow(work, repeats)
 
 
-def _follow(steps: Steps[T]) -> Requests[T]:
+def _follow(steps: Steps[T], repeats: bool) -> Requests[T]:
     """Carry out the steps of a verb, which sees the errors of the ones that fail."""
     try:
         step = next(steps)
         while True:
             try:
                 if isinstance(step, Operation):
-                    answer: Any = yield from _send(step)
+                    answer: Any = yield from _send(step, repeats)
                 elif isinstance(step, Listen):
                     answer = yield step
                 elif isinstance(step, Command):
                     answer = yield from _send_command(step)
                 else:
-                    answer = yield from _send_all(step)
+                    answer = yield from _send_all(step, repeats)
             except ConvergeError as error:
                 step = steps.throw(error)
             else:
@@ -74,9 +79,9 @@ def _follow(steps: Steps[T]) -> Requests[T]:
         return result
 
 
-def _send(operation: Operation[T]) -> Requests[T]:
+def _send(operation: Operation[T], repeated: bool) -> Requests[T]:
     args, args_again = operation.args, operation.args_again or operation.args
-    reply = yield from _persist(lambda again: _evaluate(operation, args_again if again else args))
+    reply = yield from _persist(lambda again: _evaluate(operation, args_again if again or repeated else args))
     return operation.decode(reply)
 
 
@@ -98,7 +103,10 @@ def _persist(attempt: Callable[[bool], Requests[Any]]) -> Requests[Any]:
                 raise_for(error)
             yield Pause(pause * (0.5 + random.random()))  # noqa: S311 - spreads load, guards nothing
         except exceptions.RedisError as error:
-            raise_for(error)
+            # BUSY: another script has run for too long; this one has not begun.
+            if pause is None or not str(error).startswith("BUSY"):
+                raise_for(error)
+            yield Pause(pause)
     raise AssertionError("unreachable")  # pragma: no cover - the last pause is None
 
 
@@ -110,25 +118,23 @@ def _evaluate(operation: Operation[Any], args: Sequence[Argument]) -> Requests[A
         return (yield ("EVAL", script.text, *rest))
 
 
-def _send_all(operations: Sequence[Operation[T]]) -> Requests[list[T]]:
+def _send_all(operations: Sequence[Operation[T]], repeats: bool) -> Requests[list[T]]:
     """Send operations together; those without a reply go again one by one, each with its own retries."""
-    commands: list[Parts] = [
-        ("EVALSHA", operation.script.sha, len(operation.keys), *operation.keys, *operation.args)
-        for operation in operations
-    ]
+    commands: list[Parts] = []
+    for operation in operations:
+        args = (operation.args_again if repeats else None) or operation.args
+        commands.append(("EVALSHA", operation.script.sha, len(operation.keys), *operation.keys, *args))
+    lost: tuple[type[Exception], ...] = (exceptions.ConnectionError, exceptions.TimeoutError)
     try:
         replies = yield Batch(commands)
-    except (exceptions.ConnectionError, exceptions.TimeoutError) as error:
+    except lost as error:
         replies = [error] * len(operations)
     results: list[T] = []
     for operation, reply in zip(operations, replies, strict=True):
         if isinstance(reply, exceptions.NoScriptError):
-            results.append((yield from _send(operation)))
-        elif isinstance(reply, exceptions.ConnectionError | exceptions.TimeoutError):
-            again = operation.args_again or operation.args
-            results.append(
-                (yield from _send(Operation(operation.script, operation.keys, again, operation.decode)))
-            )
+            results.append((yield from _send(operation, repeats)))
+        elif isinstance(reply, lost):
+            results.append((yield from _send(operation, True)))
         elif isinstance(reply, exceptions.RedisError):
             raise_for(reply)
         else:

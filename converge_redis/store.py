@@ -1,10 +1,11 @@
 """The blocking store: a connection, a namespace, and values by key."""
 
 import asyncio
+import contextlib
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -147,7 +148,7 @@ class RedisStore(Facade):
         if not self._open or self._closed:
             self._check_not_closed()
             self.open()
-        return self._carry_out(requests(work))
+        return self._carry_out(requests(work, repeats=not self._owns_client))
 
     async def run_in_background(self, work: Operation[T] | Steps[T]) -> T:
         """Carry out work in the background thread, while a coroutine of the caller's loop waits for it."""
@@ -171,9 +172,10 @@ class RedisStore(Facade):
     def _answer(self, request: Any) -> Any:
         match request:
             case tuple():
-                return self._client.execute_command(*request)  # type: ignore[no-untyped-call]
+                with self._clean_connections():
+                    return self._client.execute_command(*request)  # type: ignore[no-untyped-call]
             case Batch(commands):
-                with self._client.pipeline(transaction=False) as pipeline:
+                with self._clean_connections(), self._client.pipeline(transaction=False) as pipeline:
                     for command in commands:
                         pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
                     return pipeline.execute(raise_on_error=False)
@@ -183,6 +185,17 @@ class RedisStore(Facade):
                 loop, store = self._in_background()
                 return loop.call(store.listen(act))
         raise AssertionError(request)
+
+    @contextlib.contextmanager
+    def _clean_connections(self) -> Iterator[None]:
+        """Drop idle connections after an interrupt: redis-py keeps one whose reply was not read."""
+        try:
+            yield
+        except Exception:
+            raise
+        except BaseException:
+            self._client.connection_pool.disconnect(inuse_connections=False)
+            raise
 
     def _in_background(self) -> tuple[BackgroundLoop, AsyncRedisStore]:
         with self._lock:

@@ -111,7 +111,7 @@ def background_verb(
 M = TypeVar("M", bound=Callable[..., Any])
 
 
-def _dressed(method: M, builder: Callable[..., Any], name: str | None = None) -> M:
+def _dressed(method: M, builder: Callable[..., Any]) -> M:
     """Give a method the builder's name, docstring and signature, with what it really returns."""
     functools.update_wrapper(method, builder)
     del method.__wrapped__  # type: ignore[attr-defined] # signature() would follow it to the builder

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
-from converge_redis.checks import check_id, check_ids, check_seconds, shown
+from converge_redis.checks import check_id, check_seconds, shown
 from converge_redis.codec import decode, encode
 from converge_redis.constraints import microseconds, record_fields
 from converge_redis.errors import InvalidTypeError, InvalidValueError, TaskExistsError
@@ -13,7 +13,7 @@ from converge_redis.keys import lane
 from converge_redis.namespace import Namespace
 from converge_redis.operation import Argument, Operation, Steps, ask_all
 from converge_redis.scripts import Script
-from converge_redis.task import Task, TaskState, check_priority
+from converge_redis.task import Task, TaskState
 
 _SUBMIT = Script("task/submit")
 _REQUEUE_TASK = Script("task/requeue_task")
@@ -133,17 +133,14 @@ def _entry(space: Namespace, task: Task, delay_us: int) -> _Entry:
     """Check a task and lay it out."""
     if not isinstance(task, Task):
         raise InvalidTypeError(f"task must be a Task, not {type(task).__name__} {shown(task)}")
-    check_id("task.id", task.id)
+    task = Task.model_validate(task.__dict__)  # what was changed since it was made, inside its fields too
     if task.state is not TaskState.PENDING:
         raise InvalidValueError(
             f"task.state must be pending at submit, not {shown(task.state)} (task {shown(task.id)})"
         )
-    pool_id = None if task.pool_id is None else check_id("task.pool_id", task.pool_id)
-    topic = None if task.topic is None else check_id("task.topic", task.topic)
-    capabilities = check_ids("task.required_capabilities", task.required_capabilities)
     fields: dict[str, Argument] = {
-        "lane": lane(pool_id, topic, capabilities),
-        "priority": check_priority(task.priority),
+        "lane": lane(task.pool_id, task.topic, task.required_capabilities),
+        "priority": task.priority,
         **record_fields(task.constraints, space.claim_ttl_sec, space.retention_sec),
     }
     values = {name: getattr(task, name) for name in _DEFAULTS}

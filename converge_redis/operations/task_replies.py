@@ -4,6 +4,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from pydantic import ValidationError
+
 from converge_redis.codec import decode
 from converge_redis.errors import ClaimLostError, NotAuthorizedError, StoreReplyError, TaskCancelledError
 from converge_redis.task import Task, TaskState
@@ -20,18 +22,21 @@ def read_task(row: Sequence[Any]) -> Task:
         outcome: Any = _failure(task_id, record)
     else:
         outcome = None if result is None else decode(result)
-    return Task(
-        id=task_id,
-        state=state,
-        assigned_to=record.get("agent"),
-        result=outcome,
-        claimed_at=_seconds(record, "claimed"),
-        claim_token=int(record["token"]) if "token" in record else None,
-        attempts=int(record.get("attempts", 0)),
-        submitted_at=_seconds(record, "submitted"),
-        finished_at=_seconds(record, "finished"),
-        **decode(spec),
-    )
+    try:
+        return Task(
+            id=task_id,
+            state=state,
+            assigned_to=record.get("agent"),
+            result=outcome,
+            claimed_at=_seconds(record, "claimed"),
+            claim_token=int(record["token"]) if "token" in record else None,
+            attempts=int(record.get("attempts", 0)),
+            submitted_at=_seconds(record, "submitted"),
+            finished_at=_seconds(record, "finished"),
+            **decode(spec),
+        )
+    except (ValidationError, TypeError) as error:
+        raise StoreReplyError(f"task {task_id!r} is stored in a form that cannot be read: {error}") from error
 
 
 def record_of(row: Sequence[Any]) -> dict[str, str]:
@@ -52,7 +57,7 @@ def _failure(task_id: str, record: dict[str, str]) -> dict[str, Any]:
             "claimed_at": int(lost["claimed"]) / 1e6,
             "expired_at": int(lost["lease"]) / 1e6,
         }
-        for lost in map(json.loads, record.get("lost", "").splitlines())
+        for lost in map(json.loads, filter(None, record.get("lost", "").split("\n")))
     ]
     messages = {
         "deadline": "the deadline passed before the task was finished",

@@ -6,28 +6,32 @@
 --@include shared/filter
 --@include shared/order
 
--- The first of the list's values that comes after `value` in the index.
+-- The first of the list's values that comes after `value` in the index: a binary search.
 local function next_in(list, value, separator)
-  for _, candidate in ipairs(list) do
-    if is_before(value .. separator, candidate .. separator) then
-      return candidate
+  local low, high = 1, #list + 1
+  while low < high do
+    local middle = math.floor((low + high) / 2)
+    if is_before(value .. separator, list[middle] .. separator) then
+      high = middle
+    else
+      low = middle + 1
     end
   end
-  return nil
+  return list[low]
 end
 
 -- The start of what follows everything that begins with `prefix`, whose last byte is a separator.
 local AFTER = { [":"] = ";", [","] = "-" }
 
 local function past(prefix)
-  return "[" .. string.sub(prefix, 1, -2) .. AFTER[string.sub(prefix, -1)]
+  return string.sub(prefix, 1, -2) .. AFTER[string.sub(prefix, -1)]
 end
 
 -- Where the walk goes from a value that the list does not have: to the next one in it, else past the prefix.
 local function jump(list, value, separator, prefix)
   local candidate = next_in(list, value, separator)
   if candidate then
-    return "[" .. prefix .. candidate .. separator
+    return prefix .. candidate .. separator
   end
   return prefix == "" and "" or past(prefix)
 end
@@ -58,17 +62,20 @@ end
 local CHUNK = 16
 
 local function each_lane(filter, from, visit)
-  while from ~= "" do
+  while from do
     local names = redis.call("ZRANGEBYLEX", lanes, from, "+", "LIMIT", 0, CHUNK)
-    from = #names == CHUNK and "(" .. names[CHUNK] or ""
+    from = #names == CHUNK and "(" .. names[CHUNK] or nil
+    local skip_to = nil
     for _, name in ipairs(names) do
-      local place = obstacle(filter, name)
-      if place then
-        from = place
-        break
-      elseif visit(name) then
-        return
+      if not (skip_to and is_before(name, skip_to)) then
+        skip_to = obstacle(filter, name)
+        if skip_to == "" or (not skip_to and visit(name)) then
+          return
+        end
       end
+    end
+    if from and skip_to then
+      from = "[" .. skip_to
     end
   end
 end

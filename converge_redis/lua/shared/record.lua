@@ -44,6 +44,11 @@ local function has_seen(record, call)
   return record.calls ~= nil and string.find(record.calls, call, 1, true) ~= nil
 end
 
+-- Is the call the last one that changed the record? Then what it did still stands.
+local function is_last(record, call)
+  return record.calls ~= nil and string.sub(record.calls, 1, CALL_LENGTH) == call
+end
+
 local function remember(record, call)
   return call .. string.sub(record.calls or "", 1, 3 * CALL_LENGTH)
 end

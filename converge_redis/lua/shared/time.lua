@@ -61,8 +61,9 @@ end
 
 -- Deletes a finished task whose retention is over.
 local function purge(id, record)
-  leave(id, record)
+  -- First what frees memory: a full server refuses the rest until a script has written.
   redis.call("DEL", tasks .. id, specs .. id, results .. id)
+  leave(id, record)
 end
 
 -- Does a bounded part of what is due in the whole shard. An entry without a record (the server evicted it, or
@@ -81,8 +82,8 @@ local function sweep_index(index, act)
 end
 
 local function sweep()
+  sweep_index(finished, purge) -- first, since it frees memory
   sweep_index(leases, catch_up)
   sweep_index(delayed, catch_up)
   sweep_index(deadlines, catch_up)
-  sweep_index(finished, purge)
 end

@@ -10,6 +10,7 @@
 --           {"NOTHING", 0}: there may be something, behind more of what is over than one call clears away
 --@include shared/time
 --@include shared/lanes
+--@include shared/heap
 --@include shared/reply
 
 local call, agent, wanted, sending = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
@@ -20,7 +21,7 @@ local reply = { "CLAIMED" }
 if sending == "again" then
   for _, id in ipairs(redis.call("ZREVRANGE", claims .. agent, 0, MOST_CLAIMS_LOOKED_AT - 1)) do
     local record = load(id)
-    if record and has_seen(record, call) then
+    if record and is_last(record, call) then
       reply[#reply + 1] = task_reply(id, record)
     end
   end
@@ -43,23 +44,13 @@ each_lane((read_filter(5)), "-", function(name)
   heads[#heads + 1] = read_head(name)
 end)
 
-local function best_head()
-  local best = 1
-  for i = 2, #heads do
-    local a, b = heads[i], heads[best]
-    if a.score < b.score or (a.score == b.score and is_before(a.id, b.id)) then
-      best = i
-    end
-  end
-  return best
-end
+heapify(heads)
 
 for _ = 1, wanted + MOST_DEADLINES_PASSED do
   if #heads == 0 or #reply > wanted then
     break
   end
-  local best = best_head()
-  local name, id = heads[best].lane, heads[best].id
+  local name, id = heads[1].lane, heads[1].id
   local record = load_current(id)
   if not record then
     redis.call("ZREM", lane_prefix .. name, id) -- the server evicted the record, or somebody deleted it
@@ -67,12 +58,7 @@ for _ = 1, wanted + MOST_DEADLINES_PASSED do
     assign(id, record, agent, call)
     reply[#reply + 1] = task_reply(id, record)
   end
-  local head = read_head(name)
-  if head then
-    heads[best] = head
-  else
-    table.remove(heads, best)
-  end
+  replace_top(heads, read_head(name))
 end
 if #reply > 1 then
   return reply
