@@ -14,7 +14,7 @@ from converge_redis.namespace import DEFAULT_PAYLOAD_LIMIT, Namespace
 from converge_redis.operation import Listen, Operation, Steps
 from converge_redis.operations import values
 from converge_redis.operations.opening import open_namespace
-from converge_redis.operations.reading import get_tasks
+from converge_redis.operations.reading import watch_tasks
 from converge_redis.sending import Batch, Pause, Requests, requests
 from converge_redis.verbs import AsyncFacade, averb
 
@@ -182,7 +182,7 @@ class AsyncRedisStore(AsyncFacade):
         self._check_not_closed()
         if self._listener is None:
             self._listener = Listener(
-                self._client, self.namespace.keys, lambda ids: self.run(get_tasks(self.namespace, ids))
+                self._client, self.namespace.keys, lambda ids: self.run(watch_tasks(self.namespace, ids))
             )
         return await act(self._listener)
 

@@ -26,7 +26,8 @@ SILENCE_SECONDS = 15.0
 CHANNELS_PER_COMMAND = 1000
 LONGEST_PAUSE = 2.0
 
-Read = Callable[[Sequence[str]], Awaitable[list[Task | None]]]
+Watched = tuple[Task | None, float | None]  # a task, and the seconds until time alone may end it
+Read = Callable[[Sequence[str]], Awaitable[list[Watched]]]
 _LOST = (exceptions.ConnectionError, exceptions.TimeoutError, OSError)
 
 
@@ -143,10 +144,16 @@ class Listener:
 
     def _on_end(self, task: "asyncio.Task[None]") -> None:
         """Tell all who wait when one of the loops ended by an error that it cannot live with."""
-        if task.cancelled() or (error := task.exception()) is None:
+        if not self._running:
+            if not task.cancelled():
+                task.exception()  # seen
             return
+        error = None if task.cancelled() else task.exception()
         self._running = False
-        self._fail_all(error)
+        self._fail_all(error or StoreUnavailableError("the listener was cancelled from outside; wait again"))
+        self._wanted.clear()
+        self._changed.clear()
+        self._work_channels_ready.clear()
         for other in self._tasks:
             other.cancel()
         self._tasks = []  # the next wait begins anew
@@ -184,8 +191,9 @@ class Listener:
             self._change((channel,))
 
     def _needs_reading(self, task_id: str) -> None:
-        self._unread.add(task_id)
-        self._reader_wakes.set()
+        if task_id in self._waiters:
+            self._unread.add(task_id)
+            self._reader_wakes.set()
 
     async def _keep_reading(self) -> None:
         """Read tasks that may have ended, and resolve those who wait for them."""
@@ -200,18 +208,32 @@ class Listener:
             if not ids:
                 continue
             try:
-                tasks = await self._read(ids)
+                watched = await self._read_each(ids)
             except StoreUnavailableError:
                 self._unread.update(task_id for task_id in ids if task_id in self._waiters)
                 await asyncio.sleep(random.uniform(0, LONGEST_PAUSE))  # noqa: S311
                 self._reader_wakes.set()
                 continue
-            except Exception as error:  # such as a record that cannot be decoded: those who wait must know
-                self._fail(ids, error)
-                continue
-            for task_id, task in zip(ids, tasks, strict=True):
+            for task_id, (task, seconds) in watched.items():
                 if task is None or task.state.terminal:
                     self._resolve(task_id, task)
+                elif seconds is not None:
+                    asyncio.get_running_loop().call_later(seconds, self._needs_reading, task_id)
+
+    async def _read_each(self, ids: list[str]) -> dict[str, Watched]:
+        """Read tasks together; when one cannot be read, one by one: only those who wait for it are told."""
+        try:
+            return dict(zip(ids, await self._read(ids), strict=True))
+        except StoreUnavailableError:
+            raise
+        except Exception as error:
+            if len(ids) == 1:
+                self._fail(ids, error)
+                return {}
+        watched: dict[str, Watched] = {}
+        for task_id in ids:
+            watched |= await self._read_each([task_id])
+        return watched
 
     def _resolve(self, task_id: str, task: Task | None) -> None:
         for future in self._waiters.get(task_id, ()):

@@ -69,8 +69,8 @@ class Task(BaseModel):
         constraints: Free, but for the names that count: ``claim_ttl_sec``, ``timeout_sec`` and
             ``retention_sec`` (seconds), ``max_retries`` (claims that may expire before the task fails), and
             ``deadline`` (Unix seconds, or ISO 8601 with a time zone). Keep finished tasks
-            (``retention_sec``) for longer than those who wait for the result, or repeat a call, may take: what
-            is deleted is unknown.
+            (``retention_sec``) for longer than those who wait for the result, or repeat a call, may take:
+            what is deleted is unknown.
         evaluator: Who or what judges the result; stored, not interpreted.
         pool_id: Only agents of this pool may claim it; None: any.
         topic: Only agents with this topic may claim it; None: any.

@@ -1,7 +1,7 @@
 """Verbs that read tasks: get_task, get_tasks, my_claims, the lists, counts, explain_claim."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
 
 from converge_redis.checks import check_id, check_ids, check_integer
 from converge_redis.keys import lane
@@ -16,8 +16,14 @@ _GET_TASKS = Script("task/get_tasks")
 _MY_CLAIMS = Script("task/my_claims")
 _LIST_PENDING = Script("task/list_pending")
 _COUNTS = Script("task/counts")
+_SWEEP = Script("task/sweep")
 
 TASKS_PER_SCRIPT = 200
+MOST_SWEEPS = 1000
+"""Scripts that clear away what is over before a list or a count; each does a bounded part."""
+
+T = TypeVar("T")
+
 NO_LIMIT = 2**53
 
 
@@ -45,24 +51,49 @@ def get_tasks(space: Namespace, task_ids: Iterable[str]) -> Steps[list[Task | No
     Returns:
         One entry for each id, in their order: a snapshot, or None.
     """
-    ids = check_ids("task_ids", task_ids)
+    return (yield from _read_all(space, check_ids("task_ids", task_ids), _read_tasks))
+
+
+def watch_tasks(space: Namespace, task_ids: Iterable[str]) -> Steps[list[tuple[Task | None, float | None]]]:
+    """Read several tasks for those who wait for their end.
+
+    Args:
+        task_ids: The ids.
+
+    Returns:
+        One entry for each id, in their order: a snapshot, or None; and the seconds until time alone may end
+        the task, by its lease or deadline, or None.
+    """
+    return (yield from _read_all(space, tuple(task_ids), _read_watched))
+
+
+def _read_all(
+    space: Namespace, ids: tuple[str, ...], read: Callable[[Sequence[Any]], list[T]]
+) -> Steps[list[T]]:
     by_shard: dict[int, list[str]] = {}
     for task_id in dict.fromkeys(ids):
         by_shard.setdefault(space.keys.shard_of(task_id), []).append(task_id)
-    chunks = [
-        (shard, of_shard[start : start + TASKS_PER_SCRIPT])
-        for shard, of_shard in by_shard.items()
-        for start in range(0, len(of_shard), TASKS_PER_SCRIPT)
-    ]
-    found: dict[str, Task | None] = {}
-    for shard, chunk in chunks:
-        tasks = yield from ask(Operation(_GET_TASKS, space.keys.tasks(shard), tuple(chunk), _read_tasks))
-        found.update(zip(chunk, tasks, strict=True))
+    found: dict[str, T] = {}
+    for shard, of_shard in by_shard.items():
+        for start in range(0, len(of_shard), TASKS_PER_SCRIPT):
+            chunk = of_shard[start : start + TASKS_PER_SCRIPT]
+            entries = yield from ask(Operation(_GET_TASKS, space.keys.tasks(shard), tuple(chunk), read))
+            found.update(zip(chunk, entries, strict=True))
     return [found[task_id] for task_id in ids]
 
 
 def _read_tasks(reply: Sequence[Any]) -> list[Task | None]:
-    return [read_task(row) if row else None for row in reply[1:]]
+    return [read_task(row) if row else None for row in reply[2:]]
+
+
+def _read_watched(reply: Sequence[Any]) -> list[tuple[Task | None, float | None]]:
+    now = int(reply[1])
+    watched: list[tuple[Task | None, float | None]] = []
+    for row, task in zip(reply[2:], _read_tasks(reply), strict=True):
+        record = record_of(row) if row else {}
+        ends = [int(record[field]) for field in ("lease", "deadline") if field in record]
+        watched.append((task, max(0, min(ends) - now) / 1e6 if ends else None))
+    return watched
 
 
 def my_claims(space: Namespace, agent_id: str) -> Steps[list[Task]]:
@@ -148,6 +179,7 @@ def _list(space: Namespace, visible: tuple[Argument, ...], limit: int | None) ->
     most = NO_LIMIT if limit is None else check_integer("limit", limit, 1, NO_LIMIT)
     listed: list[Task] = []
     for shard in range(space.shards):
+        yield from _sweep(space, shard)
         place: tuple[Argument, ...] = ("", "", "")
         more = True
         while more:
@@ -168,6 +200,16 @@ def _list(space: Namespace, visible: tuple[Argument, ...], limit: int | None) ->
     return listed[:most]
 
 
+def _sweep(space: Namespace, shard: int) -> Steps[None]:
+    """Apply what time has done to the shard's tasks: end leases, delays, deadlines and retentions."""
+    for _ in range(MOST_SWEEPS):
+        more = yield from ask(
+            Operation(_SWEEP, space.keys.tasks(shard), (), lambda reply: bool(reply[0] == b"MORE"))
+        )
+        if not more:
+            return
+
+
 def _read_page(reply: Sequence[Any]) -> tuple[bool, list[Task]]:
     return reply[0] == b"MORE", [read_task(row) for row in reply[1:]]
 
@@ -180,6 +222,8 @@ def counts(space: Namespace) -> Steps[dict[str, int]]:
     """
     total = {**{state.value: 0 for state in TaskState}, "delayed": 0}
     shards = range(space.shards)
+    for shard in shards:
+        yield from _sweep(space, shard)
     for part in (
         yield from ask_all(
             [Operation(_COUNTS, space.keys.tasks(shard), (), _read_counts) for shard in shards]
@@ -222,7 +266,7 @@ def explain_claim(
     about = None if topics is None else set(check_ids("topics", topics))
 
     def read(reply: Sequence[Any]) -> list[str]:
-        row = reply[1]
+        row = reply[2]
         if not row:
             return ["task: there is no such task"]
         task, record = read_task(row), record_of(row)

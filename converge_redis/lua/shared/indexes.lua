@@ -5,6 +5,11 @@
 -- and in `deadlines` as long as it is not terminal and has one.
 --@include shared/record
 
+-- Messages are hints: a user who may not publish can still work, and others read again after a while.
+local function tell(channel, message)
+  redis.pcall("PUBLISH", channel, message)
+end
+
 local function is_claimed(record)
   return record.state == "assigned" or record.state == "running"
 end
@@ -16,7 +21,7 @@ end
 local function enter_lane(id, record)
   redis.call("ZADD", lane_prefix .. record.lane, int(0 - tonumber(record.priority)), id)
   redis.call("ZADD", lanes, 0, record.lane)
-  redis.call("PUBLISH", work, record.lane)
+  tell(work, record.lane)
 end
 
 local function leave_lane(id, record)

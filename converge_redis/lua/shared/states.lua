@@ -72,5 +72,5 @@ local function settle(id, record, state, fields)
   end
   redis.call("HINCRBY", counts, state, 1)
   redis.call("ZADD", finished, int(now + tonumber(record.retention or DEFAULT_RETENTION)), id)
-  redis.call("PUBLISH", done .. id, state)
+  tell(done .. id, state)
 end

@@ -71,7 +71,8 @@ end
 local SWEEP = 16
 
 local function sweep_index(index, act)
-  for _, id in ipairs(redis.call("ZRANGEBYSCORE", index, "-inf", int(now), "LIMIT", 0, SWEEP)) do
+  local due = redis.call("ZRANGEBYSCORE", index, "-inf", int(now), "LIMIT", 0, SWEEP)
+  for _, id in ipairs(due) do
     local record = load(id)
     if record then
       act(id, record, now)
@@ -79,11 +80,13 @@ local function sweep_index(index, act)
       redis.call("ZREM", index, id)
     end
   end
+  return #due == SWEEP
 end
 
+-- Returns whether there may be more to do.
 local function sweep()
-  sweep_index(finished, purge) -- first, since it frees memory
-  sweep_index(leases, catch_up)
-  sweep_index(delayed, catch_up)
-  sweep_index(deadlines, catch_up)
+  local more = sweep_index(finished, purge) -- first, since it frees memory
+  more = sweep_index(leases, catch_up) or more
+  more = sweep_index(delayed, catch_up) or more
+  return sweep_index(deadlines, catch_up) or more
 end

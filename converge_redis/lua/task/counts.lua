@@ -1,9 +1,8 @@
 -- counts: reads the number of tasks in each state.
 -- KEYS      the shard's keys (shared/shard.lua)
 -- Reply     {"OK", number of delayed tasks, state, number, state, number, …}
---@include shared/time
+--@include shared/shard
 
-sweep()
 local reply = { "OK", redis.call("ZCARD", delayed) }
 for _, value in ipairs(redis.call("HGETALL", counts)) do
   reply[#reply + 1] = value

@@ -12,9 +12,6 @@
 
 local room, most_of_lane = tonumber(ARGV[1]), tonumber(ARGV[2])
 local after = { lane = ARGV[3], score = 0 - (tonumber(ARGV[4]) or 0), id = ARGV[5] }
-if after.lane == "" then
-  sweep()
-end
 
 -- The number of the lane's entries up to the place where the page before ended: a binary search.
 local function entries_before(key)
