@@ -10,6 +10,7 @@ import argparse
 import multiprocessing
 import sys
 import time
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
 
@@ -25,41 +26,56 @@ def race(url: str, agent_id: str, barrier: Barrier, orders: Connection) -> None:
             orders.send(manager.claim(agent_id, task_id))
 
 
+@dataclass
+class Outcome:
+    """What came of a race: the number of winners of each round, of tasks assigned, of violations found."""
+
+    winners: list[int]
+    assigned: int
+    violations: int
+    seconds: float
+
+
+def race_for_one(rounds: int, processes: int) -> Outcome:
+    """Let processes race for one task after the other."""
+    context = multiprocessing.get_context("spawn")
+    with EmbeddedServer() as server, RedisStore.from_url(server.url) as store:
+        manager = TaskManager(store)
+        barrier = context.Barrier(processes)
+        pipes = [context.Pipe() for _ in range(processes)]
+        racers = [
+            context.Process(target=race, args=(server.url, f"agent-{number}", barrier, far), daemon=True)
+            for number, (_, far) in enumerate(pipes)
+        ]
+        for racer in racers:
+            racer.start()
+        begun = time.perf_counter()
+        winners: list[int] = []
+        for _ in range(rounds):
+            task_id = manager.submit(Task())
+            for near, _ in pipes:
+                near.send(task_id)
+            winners.append(sum(near.recv() for near, _ in pipes))
+        seconds = time.perf_counter() - begun
+        for near, _ in pipes:
+            near.send(None)
+        for racer in racers:
+            racer.join()
+        return Outcome(winners, manager.counts()["assigned"], len(manager.audit()), seconds)
+
+
 def main() -> int:
     """Run the race; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--rounds", type=int, default=1000)
     parser.add_argument("--processes", type=int, default=8)
     options = parser.parse_args()
-    context = multiprocessing.get_context("spawn")
-    with EmbeddedServer() as server, RedisStore.from_url(server.url) as store:
-        manager = TaskManager(store)
-        barrier = context.Barrier(options.processes)
-        pipes = [context.Pipe() for _ in range(options.processes)]
-        processes = [
-            context.Process(target=race, args=(server.url, f"agent-{number}", barrier, far), daemon=True)
-            for number, (_, far) in enumerate(pipes)
-        ]
-        for process in processes:
-            process.start()
-        begun = time.perf_counter()
-        wins: list[int] = []
-        for _ in range(options.rounds):
-            task_id = manager.submit(Task())
-            for near, _ in pipes:
-                near.send(task_id)
-            wins.append(sum(near.recv() for near, _ in pipes))
-        seconds = time.perf_counter() - begun
-        for near, _ in pipes:
-            near.send(None)
-        for process in processes:
-            process.join()
-        violations = manager.audit()
-        assigned = manager.counts()["assigned"]
-    fair = wins.count(1) == options.rounds == assigned and not violations
+    outcome = race_for_one(options.rounds, options.processes)
+    won_once = outcome.winners.count(1)
+    fair = won_once == options.rounds == outcome.assigned and not outcome.violations
     print(
-        f"{options.rounds} rounds of {options.processes} processes in {seconds:.1f} s: "
-        f"{wins.count(1)} with exactly one winner, {assigned} tasks assigned, {len(violations)} violations: "
+        f"{options.rounds} rounds of {options.processes} processes in {outcome.seconds:.1f} s: {won_once} "
+        f"with exactly one winner, {outcome.assigned} tasks assigned, {outcome.violations} violations: "
         f"{'as promised' if fair else 'BROKEN'}"
     )
     return 0 if fair else 1

@@ -155,7 +155,8 @@ class AsyncRedisStore(AsyncFacade):
                 try:
                     answer = await self._answer(request)
                 except Exception as error:
-                    request = todo.throw(error)
+                    # Closed while the request was under way, redis-py fails in many ways.
+                    request = todo.throw(_closed() if self._closed else error)
                 else:
                     request = todo.send(answer)
         except StopIteration as stop:
@@ -188,4 +189,8 @@ class AsyncRedisStore(AsyncFacade):
 
     def _check_not_closed(self) -> None:
         if self._closed:
-            raise StoreClosedError("the store was closed; make a new one")
+            raise _closed()
+
+
+def _closed() -> StoreClosedError:
+    return StoreClosedError("the store was closed; make a new one")

@@ -7,6 +7,8 @@ import threading
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from converge_redis.errors import StoreClosedError
+
 T = TypeVar("T")
 
 
@@ -15,6 +17,8 @@ class BackgroundLoop:
 
     def __init__(self) -> None:
         self.pid = os.getpid()  # a fork copies this object, but not the thread
+        self._stopped = False
+        self._lock = threading.Lock()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="converge-redis-listener", daemon=True)
         self._thread.start()
@@ -23,12 +27,38 @@ class BackgroundLoop:
         asyncio.set_event_loop(self._loop)
         try:
             self._loop.run_forever()
+            self._loop.run_until_complete(self._end_all())
         finally:
             self._loop.close()
 
+    async def _end_all(self) -> None:
+        """End what was submitted before the stop: somebody waits for it."""
+        for _ in range(2):
+            await asyncio.sleep(0)  # what was submitted last becomes a task, and begins
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _until_stopped(self, work: Coroutine[Any, Any, T]) -> T:
+        try:
+            return await work
+        except asyncio.CancelledError:
+            if self._stopped:
+                raise _closed() from None
+            raise
+
     def submit(self, work: Coroutine[Any, Any, T]) -> "concurrent.futures.Future[T]":
-        """Start a coroutine in the loop."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop)
+        """Start a coroutine in the loop.
+
+        Raises:
+            StoreClosedError: The loop was stopped; also from the future, when it is stopped meanwhile.
+        """
+        with self._lock:  # nothing is submitted behind the stop, where it would never run
+            if self._stopped:
+                work.close()
+                raise _closed()
+            return asyncio.run_coroutine_threadsafe(self._until_stopped(work), self._loop)
 
     def call(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine in the loop and return its result; an interrupt cancels it."""
@@ -41,6 +71,12 @@ class BackgroundLoop:
 
     def stop(self) -> None:
         """End the loop and the thread."""
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        with self._lock:
+            self._stopped = True
+            self._loop.call_soon_threadsafe(self._loop.stop)
         if threading.current_thread() is not self._thread:
             self._thread.join()
+
+
+def _closed() -> StoreClosedError:
+    return StoreClosedError("the store was closed; make a new one")

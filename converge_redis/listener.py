@@ -28,7 +28,8 @@ LONGEST_PAUSE = 2.0
 
 Watched = tuple[Task | None, float | None]  # a task, and the seconds until time alone may end it
 Read = Callable[[Sequence[str]], Awaitable[list[Watched]]]
-_LOST = (exceptions.ConnectionError, exceptions.TimeoutError, OSError)
+# redis-py gives an AttributeError for a write to a connection that was closed a moment before.
+_LOST = (exceptions.ConnectionError, exceptions.TimeoutError, OSError, AttributeError)
 
 
 class Listener:

@@ -153,7 +153,13 @@ class RedisStore(Facade):
     async def run_in_background(self, work: Operation[T] | Steps[T]) -> T:
         """Carry out work in the background thread, while a coroutine of the caller's loop waits for it."""
         loop, store = self._in_background()
-        return await asyncio.wrap_future(loop.submit(store.run(work)))
+        try:
+            return await asyncio.wrap_future(loop.submit(store.run(work)))
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if self._closed and task is not None and not task.cancelling():
+                raise _closed() from None  # the store's loop was stopped; nobody cancelled the caller
+            raise
 
     def _carry_out(self, todo: Requests[T]) -> T:
         try:
@@ -162,7 +168,8 @@ class RedisStore(Facade):
                 try:
                     answer = self._answer(request)
                 except Exception as error:
-                    request = todo.throw(error)
+                    # Closed while the request was under way, redis-py fails in many ways.
+                    request = todo.throw(_closed() if self._closed else error)
                 else:
                     request = todo.send(answer)
         except StopIteration as stop:
@@ -188,7 +195,7 @@ class RedisStore(Facade):
 
     @contextlib.contextmanager
     def _clean_connections(self) -> Iterator[None]:
-        """Drop idle connections after an interrupt: redis-py keeps one whose reply was not read."""
+        """After an interrupt, drop idle connections: redis-py keeps one whose reply was not read."""
         try:
             yield
         except Exception:
@@ -207,7 +214,11 @@ class RedisStore(Facade):
 
     def _check_not_closed(self) -> None:
         if self._closed:
-            raise StoreClosedError("the store was closed; make a new one")
+            raise _closed()
+
+
+def _closed() -> StoreClosedError:
+    return StoreClosedError("the store was closed; make a new one")
 
 
 _default: tuple[int, RedisStore] | None = None

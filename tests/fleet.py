@@ -3,6 +3,8 @@
 import asyncio
 import functools
 import inspect
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal, cast
 
 import redis
@@ -16,6 +18,16 @@ from tests.backends import Backend
 Style = Literal["sync", "async"]
 
 
+_threads = ThreadPoolExecutor(64, "blocking")
+"""asyncio's own pool has six threads on two cores: too few for those who wait."""
+
+
+async def in_thread(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    return await asyncio.get_running_loop().run_in_executor(
+        _threads, functools.partial(call, *args, **kwargs)
+    )
+
+
 class InThreads:
     """A blocking object as an asynchronous one: each method that blocks runs in a thread."""
 
@@ -26,7 +38,7 @@ class InThreads:
         found = getattr(self._blocking, name)
         if inspect.iscoroutinefunction(found) or not callable(found):
             return found
-        return functools.partial(asyncio.to_thread, found)
+        return functools.partial(in_thread, found)
 
 
 class Fleet:
@@ -75,19 +87,19 @@ class Fleet:
         """Carry out an operation on a manager's store."""
         if self.style == "sync":
             blocking = cast("RedisStore", manager.store)
-            return await asyncio.to_thread(blocking.run, work)
+            return await in_thread(blocking.run, work)
         return await manager.store.run(work)
 
     async def close_store(self, manager: AsyncTaskManager) -> None:
         if self.style == "sync":
-            await asyncio.to_thread(cast("RedisStore", manager.store).close)
+            await in_thread(cast("RedisStore", manager.store).close)
         else:
             await manager.store.aclose()
 
     async def close(self) -> None:
         for store in self._stores:
             if isinstance(store, RedisStore):
-                await asyncio.to_thread(store.close)
+                await in_thread(store.close)
             else:
                 await store.aclose()
                 if not self.backend.is_real:
@@ -101,15 +113,17 @@ class Fleet:
         keys = self.spaces[namespace].keys
         named = names_of(keys, task_id)
         indexes = {"lease": "leases", "due": "delayed", "deadline": "deadlines"}
-        for field in fields:
-            if field == "retention":
-                self.raw.zadd(named["finished"], {task_id: 1})
-                finished = 1 - int(self.raw.hget(named["task"], "retention") or 86400 * 1000000)
-                self.raw.hset(named["task"], "finished", str(finished))
-                continue
-            assert self.raw.hexists(named["task"], field), f"{task_id} has no {field}"
-            self.raw.hset(named["task"], field, "1")
-            self.raw.zadd(named[indexes[field]], {task_id: 1})
+        with self.raw.pipeline(transaction=True) as together:  # a script in between would see half of it
+            for field in fields:
+                if field == "retention":
+                    kept = int(self.raw.hget(named["task"], "retention") or 86400 * 1000000)
+                    together.hset(named["task"], "finished", str(1 - kept))
+                    together.zadd(named["finished"], {task_id: 1}, xx=True)
+                else:
+                    assert self.raw.hexists(named["task"], field), f"{task_id} has no {field}"
+                    together.hset(named["task"], field, "1")
+                    together.zadd(named[indexes[field]], {task_id: 1}, xx=True)
+            together.execute()
 
 
 def names_of(keys: Keys, task_id: str) -> dict[str, str]:

@@ -9,6 +9,9 @@ from converge_redis.operation import Listening, Steps, listen
 from converge_redis.operations.reading import get_tasks
 from converge_redis.task import Task
 
+SHORT = 1.0
+"""With fewer seconds than this, a wait reads the tasks before it subscribes: later there may be no time."""
+
 
 def wait_until_done(space: Namespace, task_id: str, timeout: float | None) -> Steps[Task | None]:
     """Wait until a task is completed, failed or cancelled.
@@ -71,8 +74,7 @@ def wait_any(space: Namespace, task_ids: Iterable[str], timeout: float | None) -
         timeout: The most seconds to wait; None: no limit.
 
     Returns:
-        A snapshot of a terminal task, the first in the order of the ids if there are several; None when the
-        time is up, or no task is left that is known.
+        A snapshot of a terminal task; None when the time is up, or no task is left that is known.
 
     Raises:
         StoreClosedError: The store was closed meanwhile.
@@ -87,10 +89,12 @@ def _wait(
 ) -> Steps[dict[str, Task]]:
     if timeout is not None:
         check_seconds("timeout", timeout, zero=True)
-    if timeout == 0:
+    done: dict[str, Task] = {}
+    if timeout is not None and timeout < SHORT:
         tasks = yield from get_tasks(space, ids)
-        return {task.id: task for task in tasks if task is not None and task.state.terminal}
-    done: dict[str, Task] = yield from listen(partial(_done, ids, timeout, enough))
+        done = {task.id: task for task in tasks if task is not None and task.state.terminal}
+    if timeout != 0 and len(done) < enough:
+        done = yield from listen(partial(_done, ids, timeout, enough))
     return done
 
 

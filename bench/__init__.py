@@ -1,0 +1,1 @@
+"""Benchmarks: each file answers one question, and is run by itself."""
