@@ -1,0 +1,68 @@
+"""Bad input: a clear error that names field and value, and nothing stored."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from converge_redis import Task, TaskManager
+from converge_redis.keys import Keys
+from tests.backends import Backend
+
+CASES: list[tuple[Callable[[TaskManager], Any], str]] = [
+    (lambda m: m.submit(Task(id="")), r"task\.id must not be empty"),
+    (lambda m: m.submit(Task.model_construct(id=5)), r"task\.id must be a string, not int 5"),
+    (lambda m: m.submit(Task(id="x" * 10_240)), r"task\.id takes 10240 bytes"),
+    (lambda m: m.submit(Task(id="a\ud800")), r"task\.id is not valid Unicode"),
+    (lambda m: m.submit(Task(topic="")), r"task\.topic must not be empty"),
+    (lambda m: m.submit(Task(priority=float("nan"))), r"task\.priority must be an integer, not float nan"),  # type: ignore[arg-type]
+    (lambda m: m.submit(Task(priority=True)), r"task\.priority must be an integer, not bool True"),
+    (lambda m: m.submit(Task(priority=2**53 + 1)), r"task\.priority must be from .* not 9007199254740993"),
+    (lambda m: m.submit(Task(constraints={"claim_ttl_sec": -1})), r"'claim_ttl_sec'.* not -1"),
+    (lambda m: m.submit(Task(constraints={"claim_ttl_sec": "soon"})), r"'claim_ttl_sec'.* not str 'soon'"),
+    (lambda m: m.submit(Task(constraints={"max_retries": 1.5})), r"'max_retries'.* not float 1.5"),
+    (lambda m: m.submit(Task(constraints={"deadline": "tomorrow"})), r"'deadline'.* not 'tomorrow'"),
+    (
+        lambda m: m.submit(Task(constraints={"deadline": "2030-01-01"})),
+        r"'deadline'.* time zone.*'2030-01-01'",
+    ),
+    (lambda m: m.submit(Task(constraints={"odd": object()})), r"task\['constraints'\]\['odd'\] has the type"),
+    (lambda m: m.submit(Task(inputs={"a": [object()]})), r"task\['inputs'\]\['a'\]\[0\] has the type"),
+    (lambda m: m.submit(Task(inputs={"a": "x" * 2**20})), r"task takes .* bytes, the store's payload_limit"),
+    (lambda m: m.submit(Task(state="running")), r"task\.state must be pending at submit"),  # type: ignore[arg-type]
+    (lambda m: m.submit("task"), r"task must be a Task, not str 'task'"),  # type: ignore[arg-type]
+    (lambda m: m.submit_many([Task(), Task(constraints={"timeout_sec": 0})]), r"'timeout_sec'.* not 0"),
+    (lambda m: m.submit(Task(required_capabilities="gpu")), r"required_capabilities must be a list.*'gpu'"),  # type: ignore[arg-type]
+    (lambda m: m.claim("", "t"), r"agent_id must not be empty"),
+    (lambda m: m.claim("a", None), r"task_id must be a string, not NoneType None"),  # type: ignore[arg-type]
+    (lambda m: m.claim_next("a", pool_ids="p"), r"pool_ids must be a list of strings, not 'p'"),
+    (lambda m: m.claim_next("a", count=0), r"count must be from 1 to 1000, not 0"),
+    (lambda m: m.claim_next("a", wait=float("nan")), r"wait must be .* not nan"),
+    (lambda m: m.extend_claim("a", "t", claim_token="x"), r"claim_token must be an integer, not str 'x'"),  # type: ignore[arg-type]
+    (lambda m: m.release_expired_claims(float("inf")), r"now_ts must be a time .* not inf"),
+    (lambda m: m.list_pending_tasks(limit=0), r"limit must be from 1"),
+    (lambda m: m.report("a", "t", object()), r"result has the type builtins\.object"),
+]
+
+
+@pytest.mark.parametrize(("act", "message"), CASES, ids=[message for _, message in CASES])
+def test_it_is_named_and_nothing_is_stored(
+    backend: Backend, act: Callable[[TaskManager], Any], message: str
+) -> None:
+    with backend.store() as store, pytest.raises((ValueError, TypeError), match=message):
+        act(TaskManager(store))
+    assert {raw.decode() for raw in backend.client().scan_iter()} <= {Keys("test", 1).layout}
+
+
+@pytest.mark.parametrize(
+    "text", ["a:b", "{x}", "a\0b", "a\nb", "é" * 250, "x" * 510, "..", "*", "task:1", "%3A"]
+)
+def test_odd_names_are_stored_as_they_are(backend: Backend, text: str) -> None:
+    with backend.store() as store:
+        manager = TaskManager(store)
+        manager.submit(Task(id=text, pool_id=text, topic=text, required_capabilities=[text, text + "2"][:1]))
+        assert manager.claim_next(text, [], [text], [text]) == []
+        [task] = manager.claim_next(text, [text], [text], [text])
+        assert (task.id, task.pool_id, task.topic, task.assigned_to) == (text, text, text, text)
+        assert manager.report(text, text, text)
+        assert manager.audit() == []
