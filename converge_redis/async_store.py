@@ -1,21 +1,21 @@
 """The store on asyncio: a connection, a namespace, and values by key."""
 
 import asyncio
+import contextlib
+import threading
+from collections.abc import AsyncIterator, Callable
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import redis.asyncio
 
-from converge_redis.connection import async_client, check_client
+from converge_redis.connection import async_client, async_clone, calls_at_once, check_client
 from converge_redis.constraints import DEFAULT_RETENTION_SEC
-from converge_redis.errors import StoreClosedError
-from converge_redis.listener import Listener
+from converge_redis.loop_runner import LoopRunner, closed
 from converge_redis.namespace import DEFAULT_PAYLOAD_LIMIT, Namespace
-from converge_redis.operation import Listen, Operation, Steps
+from converge_redis.operation import Gives, Operation, Steps
 from converge_redis.operations import values
 from converge_redis.operations.opening import open_namespace
-from converge_redis.operations.reading import watch_tasks
-from converge_redis.sending import Batch, Pause, Requests, requests
 from converge_redis.verbs import AsyncFacade, averb
 
 T = TypeVar("T")
@@ -24,10 +24,13 @@ T = TypeVar("T")
 class AsyncRedisStore(AsyncFacade):
     """Connection and namespace of a fleet, for code on asyncio; also a key-value store of its own.
 
-    Belongs to the event loop that uses it first. Use it as an asynchronous context manager, or call `aclose`.
+    Safe to share between tasks, and between event loops in several threads: each loop gets connections of its
+    own. What is called at the same time travels in shared writes, each call with its own reply or error. Use
+    it as an asynchronous context manager, or call `aclose`.
 
     Args:
-        client: A ``redis.asyncio.Redis`` client without ``decode_responses``. It stays the caller's to close.
+        client: A ``redis.asyncio.Redis`` client without ``decode_responses``, for the event loop that uses
+            the store first; others get clients with the same settings. It stays the caller's to close.
         namespace: The prefix of all keys.
         shards: Over how many hash slots tasks spread; the same for all stores of a namespace. With one, the
             order of priority is strict over all tasks.
@@ -53,11 +56,12 @@ class AsyncRedisStore(AsyncFacade):
         check_client(client)
         self.namespace = Namespace(namespace, shards, payload_limit, claim_ttl_sec, retention_sec)
         self._store = self
-        self._client = client
-        self._owns_client = False
+        self._given_client: redis.asyncio.Redis | None = client
+        self._make_client: Callable[[], redis.asyncio.Redis] = lambda: async_clone(client)
+        self._runners = dict[asyncio.AbstractEventLoop, LoopRunner]()
+        self._lock = threading.Lock()
         self._open = False
         self._closed = False
-        self._listener: Listener | None = None
 
     @classmethod
     def from_url(
@@ -80,29 +84,24 @@ class AsyncRedisStore(AsyncFacade):
             payload_limit: See the class.
             claim_ttl_sec: See the class.
             retention_sec: See the class.
-            options: More settings of redis-py's connections, such as ``max_connections`` (default 8),
-                ``socket_timeout`` or ``ssl_ca_certs``.
+            options: More settings of redis-py's connections, such as ``socket_timeout`` or ``ssl_ca_certs``;
+                and ``max_connections``, the most connections that carry calls in an event loop (default 4;
+                one more listens).
 
         Raises:
             ConfigurationError: The URL or an option is malformed.
         """
+        client = async_client(url, options)
         store = cls(
-            async_client(url, options),
+            client,
             namespace,
             shards,
             payload_limit=payload_limit,
             claim_ttl_sec=claim_ttl_sec,
             retention_sec=retention_sec,
         )
-        store._owns_client = True
-        return store
-
-    @classmethod
-    def twin(cls, client: "redis.asyncio.Redis", namespace: Namespace) -> Self:
-        """Make the store in which a blocking store listens; it closes the client."""
-        store = cls(client)
-        store.namespace = namespace
-        store._owns_client = True
+        store._given_client = None
+        store._make_client = lambda: async_client(url, options)
         return store
 
     put = averb(values.put)
@@ -118,20 +117,23 @@ class AsyncRedisStore(AsyncFacade):
             StoreUnavailableError: The server cannot be reached, or refuses the password.
             ConfigurationError: The namespace is in use with another number of shards.
         """
+        runner = self._runner()
         if not self._open:
-            self._check_not_closed()
-            await self._carry_out(requests(open_namespace(self.namespace)))
+            await runner.run(open_namespace(self.namespace))
             self._open = True
         return self
 
     async def aclose(self) -> None:
         """End all waits, and close the connections that the store made. A second call has no effect."""
-        self._closed = True
-        listener, self._listener = self._listener, None
-        if listener is not None:
-            await listener.aclose()
-        if self._owns_client:
-            await self._client.aclose()
+        with self._lock:
+            self._closed = True
+            runners, self._runners = self._runners, {}
+        here = asyncio.get_running_loop()
+        for loop, runner in runners.items():
+            if loop is here:
+                await runner.aclose()
+            elif loop.is_running():
+                await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(runner.aclose(), loop))
 
     async def __aenter__(self) -> Self:
         return await self.open()
@@ -143,54 +145,33 @@ class AsyncRedisStore(AsyncFacade):
 
     async def run(self, work: Operation[T] | Steps[T]) -> T:
         """Carry out an operation, or the steps of a verb; managers use it."""
-        if not self._open or self._closed:
-            self._check_not_closed()
+        if not self._open:
             await self.open()
-        return await self._carry_out(requests(work, repeats=not self._owns_client))
+        return await self._runner().run(work)
 
-    async def _carry_out(self, todo: Requests[T]) -> T:
-        try:
-            request = next(todo)
-            while True:
-                try:
-                    answer = await self._answer(request)
-                except Exception as error:
-                    # Closed while the request was under way, redis-py fails in many ways.
-                    request = todo.throw(_closed() if self._closed else error)
-                else:
-                    request = todo.send(answer)
-        except StopIteration as stop:
-            result: T = stop.value
-            return result
+    async def iterate(self, work: Gives[T]) -> AsyncIterator[T]:
+        """Carry out the steps of a verb that gives many results; managers use it."""
+        if not self._open:
+            await self.open()
+        async with contextlib.aclosing(self._runner().iterate(work)) as items:
+            async for item in items:
+                yield item
 
-    async def _answer(self, request: Any) -> Any:
-        match request:
-            case tuple():
-                return await self._client.execute_command(*request)  # type: ignore[no-untyped-call]
-            case Batch(commands):
-                async with self._client.pipeline(transaction=False) as pipeline:
-                    for command in commands:
-                        pipeline.execute_command(*command)
-                    return await pipeline.execute(raise_on_error=False)
-            case Pause(seconds):
-                return await asyncio.sleep(seconds)
-            case Listen():
-                return await self.listen(request.act)
-        raise AssertionError(request)
+    def _runner(self) -> LoopRunner:
+        loop = asyncio.get_running_loop()
+        runner = self._runners.get(loop)
+        if runner is None:
+            with self._lock:
+                runner = self._runners[loop] = self._new_runner()
+        return runner
 
-    async def listen(self, act: Any) -> Any:
-        """Have the store's listener do something; verbs that wait use it."""
-        self._check_not_closed()
-        if self._listener is None:
-            self._listener = Listener(
-                self._client, self.namespace.keys, lambda ids: self.run(watch_tasks(self.namespace, ids))
-            )
-        return await act(self._listener)
-
-    def _check_not_closed(self) -> None:
+    def _new_runner(self) -> LoopRunner:
         if self._closed:
-            raise _closed()
-
-
-def _closed() -> StoreClosedError:
-    return StoreClosedError("the store was closed; make a new one")
+            raise closed()
+        for loop in [loop for loop in self._runners if loop.is_closed()]:
+            del self._runners[loop]  # its connections ended with it
+        client, self._given_client = self._given_client, None
+        if client is not None:
+            return LoopRunner(client, False, calls_at_once(client), self.namespace)
+        client = self._make_client()
+        return LoopRunner(client, True, calls_at_once(client), self.namespace)

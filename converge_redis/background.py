@@ -7,7 +7,7 @@ import threading
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from converge_redis.errors import StoreClosedError
+from converge_redis.loop_runner import closed
 
 T = TypeVar("T")
 
@@ -45,7 +45,7 @@ class BackgroundLoop:
             return await work
         except asyncio.CancelledError:
             if self._stopped:
-                raise _closed() from None
+                raise closed() from None
             raise
 
     def submit(self, work: Coroutine[Any, Any, T]) -> "concurrent.futures.Future[T]":
@@ -57,7 +57,7 @@ class BackgroundLoop:
         with self._lock:  # nothing is submitted behind the stop, where it would never run
             if self._stopped:
                 work.close()
-                raise _closed()
+                raise closed()
             return asyncio.run_coroutine_threadsafe(self._until_stopped(work), self._loop)
 
     def call(self, work: Coroutine[Any, Any, T]) -> T:
@@ -76,7 +76,3 @@ class BackgroundLoop:
             self._loop.call_soon_threadsafe(self._loop.stop)
         if threading.current_thread() is not self._thread:
             self._thread.join()
-
-
-def _closed() -> StoreClosedError:
-    return StoreClosedError("the store was closed; make a new one")

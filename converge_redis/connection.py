@@ -14,7 +14,7 @@ from converge_redis.errors import ConfigurationError
 
 SOCKET_TIMEOUT = 10.0
 CONNECT_TIMEOUT = 5.0
-ASYNC_CONNECTIONS = 8
+ASYNC_CONNECTIONS = 4
 LISTENING = 1  # the connection that listens is never free for calls
 
 _OF_ONE_CLIENT = {
@@ -107,6 +107,37 @@ def async_twin(client: redis.Redis) -> "redis.asyncio.Redis":
             retry=AsyncRetry(NoBackoff(), 0),
             **settings,
         )
+    )
+
+
+def async_clone(client: "redis.asyncio.Redis") -> "redis.asyncio.Redis":
+    """Make a client for another event loop, with the settings of one."""
+    pool = client.connection_pool
+    kwargs = dict(pool.connection_kwargs)
+    if pool.connection_class.__module__.startswith("fakeredis"):
+        import fakeredis  # noqa: PLC0415 - it is there if somebody made this client
+
+        return fakeredis.FakeAsyncRedis(server=kwargs.get("server"), host=kwargs["host"])
+    settings = {name: value for name, value in kwargs.items() if name not in _OF_ONE_CLIENT}
+    return redis.asyncio.Redis.from_pool(
+        redis.asyncio.BlockingConnectionPool(
+            connection_class=pool.connection_class,
+            max_connections=ASYNC_CONNECTIONS + LISTENING,
+            timeout=None,
+            retry=AsyncRetry(NoBackoff(), 0),
+            **settings,
+        )
+    )
+
+
+def calls_at_once(client: "redis.asyncio.Redis") -> int:
+    """Return how many connections of a client may carry calls: a given client's pool may be without limit."""
+    most = int(client.connection_pool.max_connections) - LISTENING
+    return max(
+        1,
+        most
+        if isinstance(client.connection_pool, redis.asyncio.BlockingConnectionPool)
+        else min(most, ASYNC_CONNECTIONS),
     )
 
 

@@ -23,8 +23,17 @@ _TASK_KEYS = (
     "claims:",  # + agent: sorted set, the task ids that the agent holds, by claim token
     "finished",  # sorted set, terminal task ids by the time at which they are deleted
     "counts",  # hash, number of tasks by state
-    "done:",  # + id: channel, told when the task is finished
-    "work",  # channel, told when a task becomes claimable
+)
+
+# What is known of listeners; all of it expires unless they renew it (lua/shared/telling.lua).
+_LISTENER_KEYS = (
+    "watchers:",  # + id: set, the listeners that are told when the task is finished
+    "listeners",  # sorted set, listeners with claimers that wait, by the time of their last renewal
+    "alarm",  # hash, the listener that keeps time, and the time that it knows of
+    "waiting:",  # + profile: sorted set, the claimers that wait with this filter, by their last renewal
+    "profile:",  # + profile: string, the filter
+    "door:",  # + pool:topic: sorted set, the profiles that may have tasks of this pool and topic
+    "listener:",  # + listener: channel, by which it is told
 )
 
 _POOL_KEYS = (
@@ -61,7 +70,7 @@ class Keys:
         self.shards = shards
         name = encoded(namespace)
         self.layout = f"{{{name}}}:layout"
-        self._tasks = [tuple(f"{{{name}:{shard}}}:{part}" for part in _TASK_KEYS) for shard in range(shards)]
+        self._shards = [f"{{{name}:{shard}}}:" for shard in range(shards)]
         self.pools = tuple(f"{{{name}:pools}}:{part}" for part in _POOL_KEYS)
         self.values = tuple(f"{{{name}:values}}:{part}" for part in _VALUE_KEYS)
 
@@ -69,30 +78,38 @@ class Keys:
         """Return the shard of a task: CRC16 (XMODEM, as in Redis Cluster) of its id, modulo the shards."""
         return crc_hqx(task_id.encode(), 0) % self.shards if self.shards > 1 else 0
 
-    def tasks(self, shard: int) -> tuple[str, ...]:
-        """Return all of a shard's task keys, in the order that ``lua/shared/shard.lua`` names them."""
-        return self._tasks[shard]
+    def shard(self, shard: int) -> tuple[str]:
+        """Return the KEYS of scripts of a shard: what all its names begin with (``lua/shared/shard.lua``)."""
+        return (self._shards[shard],)
 
-    def tasks_of(self, task_id: str) -> tuple[str, ...]:
-        """Return the task keys of the shard where a task lives."""
-        return self._tasks[self.shard_of(task_id)]
+    def shard_with(self, task_id: str) -> tuple[str]:
+        """Return the KEYS of scripts of the shard where a task lives."""
+        return (self._shards[self.shard_of(task_id)],)
+
+    def named(self, shard: int) -> dict[str, str]:
+        """Return all of a shard's names and prefixes, by what they are called in this file."""
+        return {part: self._shards[shard] + part for part in (*_TASK_KEYS, *_LISTENER_KEYS)}
 
     def all_of_shard(self, shard: int) -> str:
-        """Return the pattern, as SCAN takes it, of all of a shard's task keys."""
-        return self._tasks[shard][0].removesuffix(_TASK_KEYS[0]) + "*"
+        """Return the pattern, as SCAN takes it, of all of a shard's keys."""
+        return self._shards[shard] + "*"
 
     def task_id_in(self, shard: int, key: str) -> str | None:
         """Return the id of the task that a key belongs to; None for the keys of indexes."""
-        for prefix in self._tasks[shard][:3]:
-            if key.startswith(prefix):
-                return key.removeprefix(prefix)
+        for part in _TASK_KEYS[:3]:
+            if key.startswith(self._shards[shard] + part):
+                return key.removeprefix(self._shards[shard] + part)
         return None
 
     def is_index(self, shard: int, key: str) -> bool:
         """Tell whether a key is one of the sorted sets of task ids or lanes."""
-        named = dict(zip(_TASK_KEYS, self._tasks[shard], strict=True))
-        return key.startswith((named["lane:"], named["claims:"])) or key in {
-            named[name] for name in ("lanes", "delayed", "deadlines", "leases", "finished")
+        part = key.removeprefix(self._shards[shard])
+        return part.startswith(("lane:", "claims:")) or part in {
+            "lanes",
+            "delayed",
+            "deadlines",
+            "leases",
+            "finished",
         }
 
     def all_of_pools(self) -> str:
@@ -110,13 +127,9 @@ class Keys:
                 return part.removesuffix(":"), key.removeprefix(prefix)
         return None
 
-    def done(self, task_id: str) -> str:
-        """Return the channel that tells of a task's end."""
-        return self.tasks_of(task_id)[_TASK_KEYS.index("done:")] + task_id
-
-    def work(self, shard: int) -> str:
-        """Return the channel that tells of claimable work in a shard."""
-        return self._tasks[shard][_TASK_KEYS.index("work")]
+    def channel(self, shard: int, listener: str) -> str:
+        """Return the channel by which a shard tells a listener."""
+        return self._shards[shard] + "listener:" + listener
 
 
 def lane(pool_id: str | None, topic: str | None, capabilities: Iterable[str]) -> str:

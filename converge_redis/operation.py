@@ -7,10 +7,13 @@ generator of operations (`Steps`), which both stores drive; `ask` and `ask_all` 
 
 from collections.abc import Callable, Coroutine, Generator, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from converge_redis.scripts import Script
-from converge_redis.task import Task
+
+if TYPE_CHECKING:
+    from converge_redis.listening.claimers import Claimer
+    from converge_redis.listening.listener import Listener
 
 T = TypeVar("T")
 Argument = str | bytes | int
@@ -38,25 +41,25 @@ class Operation(Generic[T]):
     args_again: tuple[Argument, ...] | None = None
 
 
-class Listening(Protocol):
-    """What a verb may ask of the listener of its process (`converge_redis.listener`)."""
+@dataclass(slots=True)
+class Listen(Generic[T]):
+    """Something that a verb waits for, in the event loop of the listener."""
 
-    async def wait_until_done(
-        self, task_ids: Sequence[str], timeout: float | None, enough: int
-    ) -> dict[str, Task]:
-        """Wait until `enough` of the tasks are terminal or unknown; see `converge_redis.listener`."""
-        ...
-
-    async def work_after(self, heard: int | None, seconds: float) -> int:
-        """Wait for an announcement of work; see `converge_redis.listener`."""
-        ...
+    act: Callable[["Listener"], Coroutine[Any, Any, T]]
 
 
 @dataclass(slots=True)
-class Listen(Generic[T]):
-    """Something that a verb asks of the listener."""
+class Join:
+    """Ask for a claimer that may wait for what it may have; the answer is a `Claimer`."""
 
-    act: Callable[[Listening], Coroutine[Any, Any, T]]
+    visible: tuple[Argument, ...]
+
+
+@dataclass(slots=True)
+class Give(Generic[T]):
+    """One of the results of a verb that has many, for whoever iterates over them."""
+
+    item: T
 
 
 @dataclass(slots=True)
@@ -66,8 +69,9 @@ class Command:
     parts: tuple[Argument, ...]
 
 
-Request = Operation[Any] | Sequence[Operation[Any]] | Listen[Any] | Command
+Request = Operation[Any] | Sequence[Operation[Any]] | Listen[Any] | Join | Command
 Steps = Generator[Request, Any, T]
+Gives = Generator[Request | Give[T], Any, None]
 
 
 def ask(operation: Operation[T]) -> Steps[T]:
@@ -82,10 +86,16 @@ def ask_all(operations: Sequence[Operation[T]]) -> Steps[list[T]]:
     return results
 
 
-def listen(act: Callable[[Listening], Coroutine[Any, Any, T]]) -> Steps[T]:
-    """Have the process's listener do something, and return what it returns."""
+def listen(act: Callable[["Listener"], Coroutine[Any, Any, T]]) -> Steps[T]:
+    """Have something done in the event loop of the listener, and return what it returns."""
     result: T = yield Listen(act)
     return result
+
+
+def join(visible: tuple[Argument, ...]) -> Steps["Claimer"]:
+    """Return a claimer that may wait for what it may have; it has to leave at the end."""
+    claimer: Claimer = yield Join(visible)
+    return claimer
 
 
 def command(*parts: Argument) -> Steps[Any]:

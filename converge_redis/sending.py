@@ -18,7 +18,7 @@ from converge_redis.errors import (
     StoreReplyError,
     StoreUnavailableError,
 )
-from converge_redis.operation import Argument, Command, Listen, Operation, Steps
+from converge_redis.operation import Argument, Command, Give, Join, Listen, Operation
 
 T = TypeVar("T")
 Parts = tuple[Argument, ...]
@@ -41,10 +41,17 @@ class Batch:
     commands: list[Parts]
 
 
-Requests = Generator["Parts | Batch | Pause | Listen[Any]", Any, T]
+@dataclass(slots=True)
+class Alone:
+    """Ask the runner to send one command apart from all others: perhaps it is what broke their connection."""
+
+    command: Parts
 
 
-def requests(work: Operation[T] | Steps[T], repeats: bool = False) -> Requests[T]:
+Requests = Generator["Parts | Alone | Batch | Pause | Listen[Any] | Join | Give[Any]", Any, T]
+
+
+def requests(work: "Operation[T] | Generator[Any, Any, T]", repeats: bool = False) -> Requests[T]:
     """Return a verb's work as requests, one after the other; the generator returns the verb's result.
 
     Args:
@@ -56,7 +63,7 @@ def requests(work: Operation[T] | Steps[T], repeats: bool = False) -> Requests[T
     return _follow(work, repeats)
 
 
-def _follow(steps: Steps[T], repeats: bool) -> Requests[T]:
+def _follow(steps: Generator[Any, Any, T], repeats: bool) -> Requests[T]:
     """Carry out the steps of a verb, which sees the errors of the ones that fail."""
     try:
         step = next(steps)
@@ -64,7 +71,7 @@ def _follow(steps: Steps[T], repeats: bool) -> Requests[T]:
             try:
                 if isinstance(step, Operation):
                     answer: Any = yield from _send(step, repeats)
-                elif isinstance(step, Listen):
+                elif isinstance(step, Listen | Join | Give):
                     answer = yield step
                 elif isinstance(step, Command):
                     answer = yield from _send_command(step)
@@ -77,11 +84,15 @@ def _follow(steps: Steps[T], repeats: bool) -> Requests[T]:
     except StopIteration as stop:
         result: T = stop.value
         return result
+    finally:
+        steps.close()
 
 
 def _send(operation: Operation[T], repeated: bool) -> Requests[T]:
     args, args_again = operation.args, operation.args_again or operation.args
-    reply = yield from _persist(lambda again: _evaluate(operation, args_again if again or repeated else args))
+    reply = yield from _persist(
+        lambda again: _evaluate(operation, args_again if again or repeated else args, again)
+    )
     return operation.decode(reply)
 
 
@@ -110,10 +121,11 @@ def _persist(attempt: Callable[[bool], Requests[Any]]) -> Requests[Any]:
     raise AssertionError("unreachable")  # pragma: no cover - the last pause is None
 
 
-def _evaluate(operation: Operation[Any], args: Sequence[Argument]) -> Requests[Any]:
+def _evaluate(operation: Operation[Any], args: Sequence[Argument], again: bool) -> Requests[Any]:
     script, rest = operation.script, (len(operation.keys), *operation.keys, *args)
+    command = ("EVALSHA", script.sha, *rest)
     try:
-        return (yield ("EVALSHA", script.sha, *rest))
+        return (yield (Alone(command) if again else command))
     except exceptions.NoScriptError:
         return (yield ("EVAL", script.text, *rest))
 

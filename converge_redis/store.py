@@ -10,18 +10,20 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import redis
+from redis.exceptions import ResponseError
 
-from converge_redis.async_store import AsyncRedisStore
 from converge_redis.background import BackgroundLoop
-from converge_redis.connection import async_client, async_twin, blocking_client, check_client
+from converge_redis.connection import async_client, async_twin, blocking_client, calls_at_once, check_client
 from converge_redis.constraints import DEFAULT_RETENTION_SEC
 from converge_redis.embedded import embedded_server
-from converge_redis.errors import ConfigurationError, EmbeddedServerError, StoreClosedError
+from converge_redis.errors import ConfigurationError, EmbeddedServerError
+from converge_redis.listening.listener import Listener
+from converge_redis.loop_runner import LoopRunner, closed
 from converge_redis.namespace import DEFAULT_PAYLOAD_LIMIT, Namespace
-from converge_redis.operation import Listen, Operation, Steps
+from converge_redis.operation import Give, Gives, Join, Listen, Operation, Steps
 from converge_redis.operations import values
 from converge_redis.operations.opening import open_namespace
-from converge_redis.sending import Batch, Pause, Requests, requests
+from converge_redis.sending import Alone, Batch, Pause, Requests, requests
 from converge_redis.verbs import Facade, verb
 
 T = TypeVar("T")
@@ -64,7 +66,7 @@ class RedisStore(Facade):
         self._make_async_client: Callable[[], Any] = lambda: async_twin(client)
         self._open = False
         self._closed = False
-        self._background: tuple[BackgroundLoop, AsyncRedisStore] | None = None
+        self._background: tuple[BackgroundLoop, LoopRunner] | None = None
         self._lock = threading.Lock()
 
     @classmethod
@@ -152,13 +154,15 @@ class RedisStore(Facade):
 
     async def run_in_background(self, work: Operation[T] | Steps[T]) -> T:
         """Carry out work in the background thread, while a coroutine of the caller's loop waits for it."""
-        loop, store = self._in_background()
+        if not self._open:
+            await asyncio.to_thread(self.open)
+        loop, runner = self._in_background()
         try:
-            return await asyncio.wrap_future(loop.submit(store.run(work)))
+            return await asyncio.wrap_future(loop.submit(runner.run(work)))
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if self._closed and task is not None and not task.cancelling():
-                raise _closed() from None  # the store's loop was stopped; nobody cancelled the caller
+                raise closed() from None  # the store's loop was stopped; nobody cancelled the caller
             raise
 
     def _carry_out(self, todo: Requests[T]) -> T:
@@ -168,19 +172,47 @@ class RedisStore(Facade):
                 try:
                     answer = self._answer(request)
                 except Exception as error:
-                    # Closed while the request was under way, redis-py fails in many ways.
-                    request = todo.throw(_closed() if self._closed else error)
+                    request = todo.throw(self._closed_or(error))
                 else:
                     request = todo.send(answer)
         except StopIteration as stop:
             result: T = stop.value
             return result
+        finally:
+            todo.close()
+
+    def iterate(self, work: Gives[T]) -> Iterator[T]:
+        """Carry out the steps of a verb that gives many results; managers use it."""
+        if not self._open:
+            self.open()
+        todo: Requests[None] = requests(work, repeats=not self._owns_client)
+        try:
+            request = next(todo)
+            while True:
+                if isinstance(request, Give):
+                    yield request.item
+                try:
+                    answer = self._answer(request)
+                except Exception as error:
+                    request = todo.throw(self._closed_or(error))
+                else:
+                    request = todo.send(answer)
+        except StopIteration:
+            return
+        finally:
+            todo.close()
+
+    def _closed_or(self, error: Exception) -> Exception:
+        # Closed while the request was under way, redis-py fails in many ways, but the server speaks.
+        told = isinstance(error, ResponseError | TimeoutError)
+        return closed() if self._closed and not told else error
 
     def _answer(self, request: Any) -> Any:
         match request:
-            case tuple():
+            case tuple() | Alone():
+                command = request.command if isinstance(request, Alone) else request
                 with self._clean_connections():
-                    return self._client.execute_command(*request)  # type: ignore[no-untyped-call]
+                    return self._client.execute_command(*command)  # type: ignore[no-untyped-call]
             case Batch(commands):
                 with self._clean_connections(), self._client.pipeline(transaction=False) as pipeline:
                     for command in commands:
@@ -189,8 +221,12 @@ class RedisStore(Facade):
             case Pause(seconds):
                 return time.sleep(seconds)
             case Listen(act):
-                loop, store = self._in_background()
-                return loop.call(store.listen(act))
+                loop, runner = self._in_background()
+                return loop.call(runner.listen(act))
+            case Join(visible):
+                return self._in_background()[1].join(visible)
+            case Give():
+                return None
         raise AssertionError(request)
 
     @contextlib.contextmanager
@@ -204,21 +240,24 @@ class RedisStore(Facade):
             self._client.connection_pool.disconnect(inuse_connections=False)
             raise
 
-    def _in_background(self) -> tuple[BackgroundLoop, AsyncRedisStore]:
+    def _in_background(self) -> tuple[BackgroundLoop, LoopRunner]:
         with self._lock:
             self._check_not_closed()
             if self._background is None or self._background[0].pid != os.getpid():
-                twin = AsyncRedisStore.twin(self._make_async_client(), self.namespace)
-                self._background = (BackgroundLoop(), twin)
+                client = self._make_async_client()
+                runner = LoopRunner(client, True, calls_at_once(client), self.namespace)
+                loop = BackgroundLoop()
+                loop.call(runner.listen(_nothing))
+                self._background = (loop, runner)
             return self._background
 
     def _check_not_closed(self) -> None:
         if self._closed:
-            raise _closed()
+            raise closed()
 
 
-def _closed() -> StoreClosedError:
-    return StoreClosedError("the store was closed; make a new one")
+async def _nothing(_listener: Listener) -> None:
+    """Only start to listen."""
 
 
 _default: tuple[int, RedisStore] | None = None

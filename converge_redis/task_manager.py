@@ -5,7 +5,15 @@ from converge_redis.errors import ConfigurationError
 from converge_redis.metrics import CoordinationMetrics
 from converge_redis.operations import auditing, claiming, holding, reading, settling, submitting, waiting
 from converge_redis.store import RedisStore, default_store, default_url
-from converge_redis.verbs import AsyncFacade, Facade, averb, background_verb, verb
+from converge_redis.verbs import (
+    AsyncFacade,
+    Facade,
+    averb,
+    background_verb,
+    iterating_averb,
+    iterating_verb,
+    verb,
+)
 
 
 class TaskManager(Facade):
@@ -63,6 +71,7 @@ class TaskManager(Facade):
     wait = verb(waiting.wait)
     wait_all = verb(waiting.wait_all)
     wait_any = verb(waiting.wait_any)
+    as_completed = iterating_verb(waiting.as_completed)
 
 
 class AsyncTaskManager(AsyncFacade):
@@ -120,3 +129,4 @@ class AsyncTaskManager(AsyncFacade):
     wait = averb(waiting.wait)
     wait_all = averb(waiting.wait_all)
     wait_any = averb(waiting.wait_any)
+    as_completed = iterating_averb(waiting.as_completed)

@@ -7,12 +7,12 @@ parameter, the namespace, is the store's; the others are the method's.
 import functools
 import inspect
 import typing
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from converge_redis.metrics import CoordinationMetrics, measured
 from converge_redis.namespace import Namespace
-from converge_redis.operation import Operation, Steps
+from converge_redis.operation import Give, Gives, Operation, Steps
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -41,6 +41,22 @@ class AsyncRunner(typing.Protocol):
 
     async def run(self, work: Work[T]) -> T:
         """Carry out an operation, or the steps of a verb."""
+        ...
+
+
+class Iterating(typing.Protocol):
+    """What blocking verbs with many results need of a store."""
+
+    def iterate(self, work: Gives[T]) -> Iterator[T]:
+        """Carry out the steps of a verb that gives many results."""
+        ...
+
+
+class AsyncIterating(typing.Protocol):
+    """What verbs with many results on asyncio need of a store."""
+
+    def iterate(self, work: Gives[T]) -> AsyncIterator[T]:
+        """Carry out the steps of a verb that gives many results."""
         ...
 
 
@@ -108,17 +124,48 @@ def background_verb(
     return _dressed(method, builder)
 
 
+def iterating_verb(
+    builder: Callable[Concatenate[Namespace, P], Gives[T]],
+) -> Callable[Concatenate[Any, P], Iterator[T]]:
+    """Make a blocking method of a builder whose verb gives many results."""
+
+    def method(self: Facade, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
+        store = typing.cast("Iterating", self._store)
+        return store.iterate(builder(self._store.namespace, *args, **kwargs))
+
+    return _dressed(method, builder, Iterator[_given(builder)])  # type: ignore[misc]
+
+
+def iterating_averb(
+    builder: Callable[Concatenate[Namespace, P], Gives[T]],
+) -> Callable[Concatenate[Any, P], AsyncIterator[T]]:
+    """Make a method for asyncio of a builder whose verb gives many results."""
+
+    def method(self: AsyncFacade, /, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[T]:
+        store = typing.cast("AsyncIterating", self._store)
+        return store.iterate(builder(self._store.namespace, *args, **kwargs))
+
+    return _dressed(method, builder, AsyncIterator[_given(builder)])  # type: ignore[misc]
+
+
+def _given(builder: Callable[..., Any]) -> Any:
+    """What a builder of many results gives: T of ``Gives[T]``."""
+    yielded = typing.get_args(typing.get_type_hints(builder)["return"])[0]
+    (given,) = [part for part in typing.get_args(yielded) if typing.get_origin(part) is Give]
+    return typing.get_args(given)[0]
+
+
 M = TypeVar("M", bound=Callable[..., Any])
 
 
-def _dressed(method: M, builder: Callable[..., Any]) -> M:
+def _dressed(method: M, builder: Callable[..., Any], returned: Any = None) -> M:
     """Give a method the builder's name, docstring and signature, with what it really returns."""
     functools.update_wrapper(method, builder)
     del method.__wrapped__  # type: ignore[attr-defined] # signature() would follow it to the builder
     signature = inspect.signature(builder)
     own = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
     parameters = [own, *list(signature.parameters.values())[1:]]
-    returned = typing.get_args(typing.get_type_hints(builder)["return"])[-1]
+    returned = returned or typing.get_args(typing.get_type_hints(builder)["return"])[-1]
     method.__signature__ = signature.replace(  # type: ignore[attr-defined]
         parameters=parameters, return_annotation=returned
     )

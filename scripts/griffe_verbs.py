@@ -13,6 +13,10 @@ import griffe
 
 BLOCKING = {"converge_redis.verbs.verb"}
 ASYNC = {"converge_redis.verbs.averb", "converge_redis.verbs.background_verb"}
+ITERATING = {
+    "converge_redis.verbs.iterating_verb": "Iterator",
+    "converge_redis.verbs.iterating_averb": "AsyncIterator",
+}
 
 
 class Verbs(griffe.Extension):
@@ -25,7 +29,7 @@ class Verbs(griffe.Extension):
                 if (
                     isinstance(member, griffe.Attribute)
                     and isinstance(member.value, griffe.ExprCall)
-                    and member.value.function.canonical_path in BLOCKING | ASYNC
+                    and member.value.function.canonical_path in BLOCKING | ASYNC | ITERATING.keys()
                 ):
                     holder.set_member(name, _method(member, member.value))
 
@@ -38,6 +42,11 @@ def _classes(holder: griffe.Module | griffe.Class) -> Iterator[griffe.Class]:
             yield from _classes(member)
 
 
+def _returned(call: griffe.ExprCall, result: griffe.Expr) -> griffe.Expr:
+    kind = ITERATING.get(call.function.canonical_path)
+    return griffe.ExprSubscript(griffe.ExprName(kind), result) if kind else result
+
+
 def _method(attribute: griffe.Attribute, call: griffe.ExprCall) -> griffe.Function:
     argument: Any = call.arguments[0]
     builder: Any = attribute.modules_collection[argument.canonical_path]
@@ -47,7 +56,7 @@ def _method(attribute: griffe.Attribute, call: griffe.ExprCall) -> griffe.Functi
         lineno=attribute.lineno,
         endlineno=attribute.endlineno,
         parameters=griffe.Parameters(own, *list(builder.parameters)[1:]),
-        returns=builder.returns.slice,  # of Operation[T] or Steps[T]
+        returns=_returned(call, builder.returns.slice),  # of Operation[T], Steps[T] or Gives[T]
     )
     doc = builder.docstring
     method.docstring = griffe.Docstring(

@@ -30,6 +30,7 @@ class Backend:
     name: str
     url: str | None = None
     fake: fakeredis.FakeServer | None = None
+    async_clients: list[redis.asyncio.Redis] = field(default_factory=list)
     _clients: list[redis.Redis] = field(default_factory=list)
 
     @property
@@ -51,6 +52,7 @@ class Backend:
     def async_store(self, namespace: str = "test", shards: int = 1, **options: Any) -> AsyncRedisStore:
         if self.url is None:
             client = fakeredis.FakeAsyncRedis(server=self.fake)
+            self.async_clients.append(client)
             return AsyncRedisStore(client, namespace, shards, **options)
         return AsyncRedisStore.from_url(self.url, namespace, shards, **options)
 

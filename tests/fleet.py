@@ -102,8 +102,8 @@ class Fleet:
                 await in_thread(store.close)
             else:
                 await store.aclose()
-                if not self.backend.is_real:
-                    await store._client.aclose()
+        for client in self.backend.async_clients:
+            await client.aclose()
 
     # Time passes
 
@@ -129,9 +129,8 @@ class Fleet:
 def names_of(keys: Keys, task_id: str) -> dict[str, str]:
     """The keys of a task and its shard by their short names: ``task``, ``spec``, ``leases``, ``lane``, …"""
     named: dict[str, str] = {}
-    for key in keys.tasks_of(task_id):
-        short = key.partition("}:")[2]
-        if short in {"task:", "spec:", "result:", "done:"}:
+    for short, key in keys.named(keys.shard_of(task_id)).items():
+        if short in {"task:", "spec:", "result:", "watchers:"}:
             named[short[:-1]] = key + task_id
         else:
             named[short.rstrip(":")] = key

@@ -30,10 +30,10 @@ class _Explained:
         return self._covers_value_key(key) or self._covers_pool_key(key)
 
     def _covers_task_key(self, shard: int, key: str) -> bool:
-        names = {name.partition("}:")[2]: name for name in self._keys.tasks(shard)}
+        names = self._keys.named(shard)
         kind, _, last = key.partition("}:")[2].partition(":")
         if not last:
-            return kind in names and kind != "work"
+            return kind in names and kind not in {"listeners", "alarm"}
         if kind == "lane":
             return self._client.zscore(names["lanes"], last) is not None
         if kind == "claims":

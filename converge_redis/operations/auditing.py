@@ -34,7 +34,7 @@ def audit(space: Namespace) -> Steps[list[Violation]]:
 
 
 def _audit_shard(space: Namespace, shard: int) -> Steps[list[Violation]]:
-    keys = space.keys.tasks(shard)
+    keys = space.keys.shard(shard)
     found = yield from ask(
         Operation(_AUDIT_COUNTS, keys, (LANES_PER_SCRIPT,), lambda reply: _read_counts(shard, reply))
     )

@@ -3,6 +3,7 @@
 import itertools
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
 
@@ -10,8 +11,11 @@ from converge_redis.checks import check_id, check_ids, check_integer, check_seco
 from converge_redis.errors import InvalidTypeError, InvalidValueError, StoreUnavailableError
 from converge_redis.identifiers import call_id
 from converge_redis.keys import in_order
+from converge_redis.listening.claimers import Claimer, Visible, Work
+from converge_redis.listening.listener import Listener
 from converge_redis.namespace import Namespace
-from converge_redis.operation import Argument, Listening, Operation, Steps, ask, listen
+from converge_redis.operation import Argument, Operation, Steps, ask, join, listen
+from converge_redis.operations.listening import profile_of
 from converge_redis.operations.task_replies import read_task
 from converge_redis.scripts import Script
 from converge_redis.task import Task
@@ -22,8 +26,8 @@ _RELEASE_EXPIRED_CLAIMS = Script("task/release_expired_claims")
 
 MOST_CLAIMS_AT_ONCE = 1000
 EXPIRED_CLAIMS_PER_SCRIPT = 100
-MOST_CALLS_TO_CLEAR = 100
-"""A claim that finds nothing is made again at once, so often, while there is much to clear away first."""
+MOST_CALLS_TO_CLEAR = 100_000
+"""How often a claim that finds nothing is made again at once, while there is much to clear away first."""
 
 
 def claim(space: Namespace, agent_id: str, task_id: str) -> Operation[bool]:
@@ -40,7 +44,7 @@ def claim(space: Namespace, agent_id: str, task_id: str) -> Operation[bool]:
     check_id("task_id", task_id)
     return Operation(
         _CLAIM,
-        space.keys.tasks_of(task_id),
+        space.keys.shard_with(task_id),
         (call_id(), task_id, agent_id),
         lambda reply: reply[0] == b"CLAIMED",
     )
@@ -77,62 +81,133 @@ def claim_next(
     check_integer("count", count, 1, MOST_CLAIMS_AT_ONCE)
     check_seconds("wait", wait, zero=True)
     visible = visible_lanes(pool_ids, capabilities, topics)
-    ends = time.monotonic() + wait
-    tasks, due = yield from _claim_now(space, agent_id, visible, count)
-    heard: int | None = None
-    while not tasks and (left := ends - time.monotonic()) > 0:
-        # Announcements are counted before the claim that may miss them, so that none falls in between.
-        heard = yield from listen(partial(_work, heard, left if due is None else min(left, due)))
-        tasks, due = yield from _claim_now(space, agent_id, visible, count)
-    return tasks
-
-
-async def _work(heard: int | None, seconds: float, listener: Listening) -> int:
-    return await listener.work_after(heard, seconds)
+    if wait == 0:
+        return (yield from _look(space, agent_id, visible, count))
+    return (yield from _wait(space, agent_id, visible, count, time.monotonic() + wait))
 
 
 _turns = itertools.count()
 
 
-def _claim_now(
-    space: Namespace, agent_id: str, visible: tuple[Argument, ...], count: int
-) -> Steps[tuple[list[Task], float | None]]:
-    """Claim what there is, shard after shard; also returns the seconds until a delay or lease ends."""
+def _in_turn(space: Namespace) -> list[int]:
     first = next(_turns)
+    return [(first + turn) % space.shards for turn in range(space.shards)]
+
+
+def _look(space: Namespace, agent_id: str, visible: Visible, count: int) -> Steps[list[Task]]:
+    """Claim what there is, shard after shard."""
     tasks: list[Task] = []
-    dues: list[float] = []
-    for turn in range(space.shards):
-        shard = (first + turn) % space.shards
-        start = (call_id(), agent_id, count - len(tasks))
-        operation = Operation(
-            _CLAIM_NEXT,
-            space.keys.tasks(shard),
-            (*start, "first", *visible),
-            _read_claimed,
-            args_again=(*start, "again", *visible),
+    for shard in _in_turn(space):
+        tasks += yield from _claim_in(
+            space, shard, agent_id, visible, count - len(tasks), None, "look", tasks
         )
-        try:
-            for _ in range(MOST_CALLS_TO_CLEAR):
-                found, due = yield from ask(operation)
-                if found or due != 0:
-                    break
-        except StoreUnavailableError:
-            if tasks:
-                break  # those of the other shards are claimed: the caller must have them
-            raise
-        tasks += found
-        if due is not None:
-            dues.append(due)
         if len(tasks) == count:
             break
-    return tasks, min(dues, default=None)
+    return tasks
 
 
-def _read_claimed(reply: Sequence[Any]) -> tuple[list[Task], float | None]:
+def _wait(space: Namespace, agent_id: str, visible: Visible, count: int, ends: float) -> Steps[list[Task]]:
+    """Claim what there is; wait for more where there is nothing."""
+    claimer = yield from join(visible)
+    try:
+        tasks: list[Task] = []
+        if not claimer.is_heard:  # who waits where nothing is heard would not be woken
+            tasks = yield from _look(space, agent_id, visible, count)
+            if tasks or not (yield from listen(partial(_heard, claimer, ends))):
+                return tasks
+        for shard in _in_turn(space):
+            act = "look" if tasks else "wait"
+            wanted = count - len(tasks)
+            tasks += yield from _claim_in(space, shard, agent_id, visible, wanted, claimer, act, tasks)
+            if len(tasks) == count:
+                break
+        while not tasks and (work := (yield from listen(partial(_told, claimer, ends)))):
+            shard, lane = work
+            tasks = yield from _claim_in(space, shard, agent_id, visible, count, claimer, lane, tasks)
+        for shard in sorted(claimer.queued) if not tasks else ():
+            tasks = yield from _claim_in(space, shard, agent_id, visible, count, claimer, "leave", tasks)
+            if tasks:
+                break
+        return tasks
+    finally:
+        claimer.leave()
+
+
+async def _heard(claimer: Claimer, ends: float, _listener: Listener) -> bool:
+    return await claimer.heard(ends - time.monotonic())
+
+
+async def _told(claimer: Claimer, ends: float, _listener: Listener) -> Work | None:
+    return await claimer.told(ends - time.monotonic())
+
+
+def _claim_in(
+    space: Namespace,
+    shard: int,
+    agent_id: str,
+    visible: Visible,
+    count: int,
+    claimer: Claimer | None,
+    act: str,
+    claimed: Sequence[Task],
+) -> Steps[list[Task]]:
+    """Claim in one shard.
+
+    Args:
+        space: The namespace.
+        shard: The shard.
+        agent_id: The agent that claims.
+        visible: What it may have.
+        count: The most tasks.
+        claimer: Who may wait; None: nobody.
+        act: What the script is to do (``lua/task/claim_next.lua``).
+        claimed: What was claimed in other shards: the caller must have it, also when this one fails.
+    """
+    for _ in range(MOST_CALLS_TO_CLEAR):
+        start = (call_id(), agent_id, count)
+        who = ("", "", "") if claimer is None else (claimer.listener, claimer.number, profile_of(visible))
+        operation = Operation(
+            _CLAIM_NEXT,
+            space.keys.shard(shard),
+            (*start, "first", *who, act, *visible),
+            _read_claimed,
+            args_again=(*start, "again", *who, act, *visible),
+        )
+        if claimer is not None:
+            claimer.looks()
+        try:
+            found = yield from ask(operation)
+        except StoreUnavailableError:
+            if claimed:
+                return []
+            raise
+        if claimer is not None and not found.more:
+            claimer.looked(shard, queued=found.queued(act), tick_in=found.tick_in)
+        if not found.more:
+            break
+    return found.tasks
+
+
+@dataclass(slots=True)
+class _Found:
+    """What a claim script has found; `more`: it has to be called again to tell."""
+
+    tasks: list[Task]
+    more: bool = False
+    tick_in: float | None = None
+
+    def queued(self, act: str) -> bool:
+        """Tell whether the script has put the claimer in the queue."""
+        return not self.tasks and act not in {"look", "leave"}
+
+
+def _read_claimed(reply: Sequence[Any]) -> _Found:
     if reply[0] == b"CLAIMED":
         tasks = [read_task(row) for row in reply[1:]]
-        return sorted(tasks, key=lambda task: (-task.priority, task.id.encode())), None
-    return [], int(reply[1]) / 1e6 if reply[1] else None
+        return _Found(sorted(tasks, key=lambda task: (-task.priority, task.id.encode())))
+    if reply[0] == b"MORE":
+        return _Found([], more=True)
+    return _Found([], tick_in=int(reply[1]) / 1e6 if reply[1] else None)
 
 
 def visible_lanes(
@@ -186,7 +261,7 @@ def release_expired_claims(space: Namespace, now_ts: float | None = None) -> Ste
             more, ids = yield from ask(
                 Operation(
                     _RELEASE_EXPIRED_CLAIMS,
-                    space.keys.tasks(shard),
+                    space.keys.shard(shard),
                     (shift, EXPIRED_CLAIMS_PER_SCRIPT),
                     _read_released,
                 )

@@ -39,7 +39,7 @@ def start(
     """
     return Operation(
         _START,
-        space.keys.tasks_of(check_id("task_id", task_id)),
+        space.keys.shard_with(check_id("task_id", task_id)),
         (task_id, *holder(agent_id, claim_token)),
         holders_answer("start", b"STARTED", agent_id, task_id),
     )
@@ -60,7 +60,7 @@ def extend_claim(
     """
     return Operation(
         _EXTEND_CLAIM,
-        space.keys.tasks_of(check_id("task_id", task_id)),
+        space.keys.shard_with(check_id("task_id", task_id)),
         (task_id, *holder(agent_id, claim_token)),
         lambda reply: reply[0] == b"EXTENDED",
     )
@@ -92,7 +92,7 @@ def release(
     delay_us = microseconds(check_seconds("delay", delay, zero=True))
     return Operation(
         _RELEASE,
-        space.keys.tasks_of(check_id("task_id", task_id)),
+        space.keys.shard_with(check_id("task_id", task_id)),
         (call_id(), task_id, *holder(agent_id, claim_token), delay_us),
         holders_answer("release", b"RELEASED", agent_id, task_id),
     )

@@ -38,7 +38,7 @@ def get_task(space: Namespace, task_id: str) -> Operation[Task | None]:
     """
     check_id("task_id", task_id)
     return Operation(
-        _GET_TASKS, space.keys.tasks_of(task_id), (task_id,), lambda reply: _read_tasks(reply)[0]
+        _GET_TASKS, space.keys.shard_with(task_id), (task_id,), lambda reply: _read_tasks(reply)[0]
     )
 
 
@@ -54,19 +54,6 @@ def get_tasks(space: Namespace, task_ids: Iterable[str]) -> Steps[list[Task | No
     return (yield from _read_all(space, check_ids("task_ids", task_ids), _read_tasks))
 
 
-def watch_tasks(space: Namespace, task_ids: Iterable[str]) -> Steps[list[tuple[Task | None, float | None]]]:
-    """Read several tasks for those who wait for their end.
-
-    Args:
-        task_ids: The ids.
-
-    Returns:
-        One entry for each id, in their order: a snapshot, or None; and the seconds until time alone may end
-        the task, by its lease or deadline, or None.
-    """
-    return (yield from _read_all(space, tuple(task_ids), _read_watched))
-
-
 def _read_all(
     space: Namespace, ids: tuple[str, ...], read: Callable[[Sequence[Any]], list[T]]
 ) -> Steps[list[T]]:
@@ -77,23 +64,13 @@ def _read_all(
     for shard, of_shard in by_shard.items():
         for start in range(0, len(of_shard), TASKS_PER_SCRIPT):
             chunk = of_shard[start : start + TASKS_PER_SCRIPT]
-            entries = yield from ask(Operation(_GET_TASKS, space.keys.tasks(shard), tuple(chunk), read))
+            entries = yield from ask(Operation(_GET_TASKS, space.keys.shard(shard), tuple(chunk), read))
             found.update(zip(chunk, entries, strict=True))
     return [found[task_id] for task_id in ids]
 
 
 def _read_tasks(reply: Sequence[Any]) -> list[Task | None]:
     return [read_task(row) if row else None for row in reply[2:]]
-
-
-def _read_watched(reply: Sequence[Any]) -> list[tuple[Task | None, float | None]]:
-    now = int(reply[1])
-    watched: list[tuple[Task | None, float | None]] = []
-    for row, task in zip(reply[2:], _read_tasks(reply), strict=True):
-        record = record_of(row) if row else {}
-        ends = [int(record[field]) for field in ("lease", "deadline") if field in record]
-        watched.append((task, max(0, min(ends) - now) / 1e6 if ends else None))
-    return watched
 
 
 def my_claims(space: Namespace, agent_id: str) -> Steps[list[Task]]:
@@ -112,7 +89,7 @@ def my_claims(space: Namespace, agent_id: str) -> Steps[list[Task]]:
         while more:
             more, after, tasks = yield from ask(
                 Operation(
-                    _MY_CLAIMS, space.keys.tasks(shard), (agent_id, after, TASKS_PER_SCRIPT), _read_claims
+                    _MY_CLAIMS, space.keys.shard(shard), (agent_id, after, TASKS_PER_SCRIPT), _read_claims
                 )
             )
             claims += tasks
@@ -186,7 +163,7 @@ def _list(space: Namespace, visible: tuple[Argument, ...], limit: int | None) ->
             more, tasks = yield from ask(
                 Operation(
                     _LIST_PENDING,
-                    space.keys.tasks(shard),
+                    space.keys.shard(shard),
                     (TASKS_PER_SCRIPT, most, *place, *visible),
                     _read_page,
                 )
@@ -204,7 +181,7 @@ def _sweep(space: Namespace, shard: int) -> Steps[None]:
     """Apply what time has done to the shard's tasks: end leases, delays, deadlines and retentions."""
     for _ in range(MOST_SWEEPS):
         more = yield from ask(
-            Operation(_SWEEP, space.keys.tasks(shard), (), lambda reply: bool(reply[0] == b"MORE"))
+            Operation(_SWEEP, space.keys.shard(shard), (), lambda reply: bool(reply[0] == b"MORE"))
         )
         if not more:
             return
@@ -226,7 +203,7 @@ def counts(space: Namespace) -> Steps[dict[str, int]]:
         yield from _sweep(space, shard)
     for part in (
         yield from ask_all(
-            [Operation(_COUNTS, space.keys.tasks(shard), (), _read_counts) for shard in shards]
+            [Operation(_COUNTS, space.keys.shard(shard), (), _read_counts) for shard in shards]
         )
     ):
         for name, number in part.items():
@@ -285,4 +262,4 @@ def explain_claim(
             reasons.append(f"capabilities: it also needs {', '.join(map(repr, missing))}")
         return reasons
 
-    return Operation(_GET_TASKS, space.keys.tasks_of(task_id), (task_id,), read)
+    return Operation(_GET_TASKS, space.keys.shard_with(task_id), (task_id,), read)

@@ -41,7 +41,7 @@ def report(
     data = encode("result", result, space.payload_limit)
     return Operation(
         _REPORT,
-        space.keys.tasks_of(check_id("task_id", task_id)),
+        space.keys.shard_with(check_id("task_id", task_id)),
         (task_id, *holder(agent_id, claim_token), data),
         holders_answer("report", b"ACCEPTED", agent_id, task_id),
     )
@@ -82,7 +82,7 @@ def fail_task(
             raise refused("fail", str(agent_id), task_id, reply)
         return bool(reply[0] == b"FAILED")
 
-    return Operation(_FAIL_TASK, space.keys.tasks_of(task_id), (call_id(), task_id, *who, data), read)
+    return Operation(_FAIL_TASK, space.keys.shard_with(task_id), (call_id(), task_id, *who, data), read)
 
 
 def cancel_task(space: Namespace, task_id: str) -> Operation[bool]:
@@ -97,7 +97,7 @@ def cancel_task(space: Namespace, task_id: str) -> Operation[bool]:
     check_id("task_id", task_id)
     return Operation(
         _CANCEL_TASK,
-        space.keys.tasks_of(task_id),
+        space.keys.shard_with(task_id),
         (call_id(), task_id),
         lambda reply: reply[0] == b"CANCELLED",
     )

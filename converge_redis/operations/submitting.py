@@ -64,7 +64,7 @@ def submit(space: Namespace, task: Task, *, delay: float = 0.0) -> Operation[str
         PayloadTooLargeError: The task exceeds the store's ``payload_limit``.
     """
     entry = _entry(space, task, microseconds(check_seconds("delay", delay, zero=True)))
-    return _operation(space.keys.tasks_of(entry.id), [entry], partial(_read_submitted, entry))
+    return _operation(space.keys.shard_with(entry.id), [entry], partial(_read_submitted, entry))
 
 
 def submit_many(space: Namespace, tasks: Iterable[Task]) -> Steps[list[str]]:
@@ -88,7 +88,7 @@ def submit_many(space: Namespace, tasks: Iterable[Task]) -> Steps[list[str]]:
     for entry in entries:
         by_shard.setdefault(space.keys.shard_of(entry.id), []).append(entry)
     operations = [
-        _operation(space.keys.tasks(shard), chunk, partial(_read_taken, chunk))
+        _operation(space.keys.shard(shard), chunk, partial(_read_taken, chunk))
         for shard, of_shard in by_shard.items()
         for chunk in _chunks(of_shard)
     ]
@@ -125,7 +125,7 @@ def requeue_task(space: Namespace, task_id: str) -> Operation[bool]:
         True; False when the task is unknown, neither failed nor cancelled, or past its deadline.
     """
     check_id("task_id", task_id)
-    keys = space.keys.tasks_of(task_id)
+    keys = space.keys.shard_with(task_id)
     return Operation(_REQUEUE_TASK, keys, (call_id(), task_id), lambda reply: reply[0] == b"REQUEUED")
 
 

@@ -39,6 +39,24 @@ def read_task(row: Sequence[Any]) -> Task:
         raise StoreReplyError(f"task {task_id!r} is stored in a form that cannot be read: {error}") from error
 
 
+def read_told_task(message: bytes) -> tuple[str, Task | None]:
+    """Read a row as listeners are told it: parts, each as its length, a colon and its bytes, and blanks.
+
+    Returns:
+        The id, and the task; None when only the id was told.
+    """
+    row: list[bytes] = []
+    start = 0
+    while start < len(message):
+        colon = message.index(b":", start)
+        end = colon + 1 + int(message[start:colon])
+        row.append(message[colon + 1 : end])
+        start = end + 1
+    if len(row) == 1:
+        return row[0].decode(), None
+    return row[0].decode(), read_task([row[0], row[1] or None, row[2] or None, *row[3:]])
+
+
 def record_of(row: Sequence[Any]) -> dict[str, str]:
     """Return the record's fields of a reply's row."""
     return {row[i].decode(): row[i + 1].decode() for i in range(3, len(row), 2)}

@@ -1,16 +1,20 @@
 """Verbs that wait for tasks to end: by push from the server, never by polling."""
 
+import asyncio
+import time
 from collections.abc import Iterable
 from functools import partial
 
 from converge_redis.checks import check_id, check_ids, check_seconds
+from converge_redis.listening.listener import Listener
+from converge_redis.listening.waits import Wait
 from converge_redis.namespace import Namespace
-from converge_redis.operation import Listening, Steps, listen
+from converge_redis.operation import Give, Gives, Steps, listen
 from converge_redis.operations.reading import get_tasks
 from converge_redis.task import Task
 
 SHORT = 1.0
-"""With fewer seconds than this, a wait reads the tasks before it subscribes: later there may be no time."""
+"""With fewer seconds than this, a wait reads the tasks before the time begins to count."""
 
 
 def wait_until_done(space: Namespace, task_id: str, timeout: float | None) -> Steps[Task | None]:
@@ -84,21 +88,72 @@ def wait_any(space: Namespace, task_ids: Iterable[str], timeout: float | None) -
     return next((done[task_id] for task_id in ids if task_id in done), None)
 
 
+def as_completed(space: Namespace, task_ids: Iterable[str], timeout: float | None = None) -> Gives[Task]:
+    """Iterate over tasks as they end: completed, failed or cancelled.
+
+    Args:
+        task_ids: The tasks' ids; each is given once.
+        timeout: The most seconds to wait for all of them; None: no limit.
+
+    Returns:
+        Snapshots of the terminal tasks, in the order in which this process learns of their ends. Unknown
+        tasks are left out.
+
+    Raises:
+        TimeoutError: The time was up before all tasks had ended.
+        StoreClosedError: The store was closed meanwhile.
+    """
+    ids = check_ids("task_ids", task_ids)
+    ends = None if timeout is None else time.monotonic() + check_seconds("timeout", timeout, zero=True)
+    opened: list[tuple[Listener, Wait]] = []
+    try:
+        wait = yield from listen(partial(_begin, ids, opened))
+        while True:
+            left = None if ends is None else max(ends - time.monotonic(), 0.0)
+            ended = yield from listen(partial(_next_ended, wait, left))
+            if not ended:
+                return
+            for task in ended:
+                yield Give(task)
+    finally:
+        for listener, wait in opened:
+            listener.end_wait(wait)
+
+
+async def _begin(ids: tuple[str, ...], opened: list[tuple[Listener, Wait]], listener: Listener) -> Wait:
+    wait = listener.begin_wait(ids, 1)
+    opened.append((listener, wait))
+    return wait
+
+
+async def _next_ended(wait: Wait, seconds: float | None, _listener: Listener) -> list[Task]:
+    async with asyncio.timeout(seconds):
+        await wait.over()
+    ended, wait.ended = wait.ended, []
+    return ended
+
+
 def _wait(
     space: Namespace, ids: tuple[str, ...], timeout: float | None, enough: int
 ) -> Steps[dict[str, Task]]:
     if timeout is not None:
         check_seconds("timeout", timeout, zero=True)
-    done: dict[str, Task] = {}
+    ended: list[Task] = []
     if timeout is not None and timeout < SHORT:
         tasks = yield from get_tasks(space, ids)
-        done = {task.id: task for task in tasks if task is not None and task.state.terminal}
-    if timeout != 0 and len(done) < enough:
-        done = yield from listen(partial(_done, ids, timeout, enough))
-    return done
+        ended = list({task.id: task for task in tasks if task is not None and task.state.terminal}.values())
+    if timeout != 0 and len(ended) < enough:
+        ended = yield from listen(partial(_ended, ids, timeout, enough))
+    return {task.id: task for task in ended}
 
 
-async def _done(
-    ids: tuple[str, ...], timeout: float | None, enough: int, listener: Listening
-) -> dict[str, Task]:
-    return await listener.wait_until_done(ids, timeout, enough)
+async def _ended(ids: tuple[str, ...], timeout: float | None, enough: int, listener: Listener) -> list[Task]:
+    wait = listener.begin_wait(ids, enough)
+    try:
+        async with asyncio.timeout(timeout):
+            await wait.over()
+    except TimeoutError:
+        pass
+    finally:
+        listener.end_wait(wait)
+    return wait.ended

@@ -210,7 +210,7 @@ async def test_tokens_grow_also_when_the_clock_was_set_back(fleet: Fleet) -> Non
     manager = fleet.manager()
     task = await brought_to(manager, "assigned")
     await manager.release("a", task.id)
-    key = fleet.spaces["test"].keys.tasks_of(task.id)[0] + task.id
+    key = fleet.spaces["test"].keys.shard_with(task.id)[0] + "task:" + task.id
     fleet.raw.hset(key, "token", str(2**53 - 10))
     (again,) = await manager.claim_next("a")
     assert again.claim_token == 2**53 - 9

@@ -142,11 +142,11 @@ async def test_claim_next_twice(fleet: Fleet, count: int) -> None:
     steps = claiming.claim_next(fleet.spaces["test"], "a", count=count)
     operation = next(steps)
     assert isinstance(operation, Operation)
-    first, _ = await fleet.run(manager, operation)
+    first = (await fleet.run(manager, operation)).tasks
     assert len(first) == count
     assert await manager.claim_next("a")  # another claim of the same agent
     before = await counted(manager)
-    tasks, _ = await fleet.run(manager, again(operation))
+    tasks = (await fleet.run(manager, again(operation))).tasks
     assert tasks == first
     assert await counted(manager) == before
 
@@ -159,7 +159,7 @@ async def test_claim_next_twice_does_not_return_what_was_reported_or_given_back(
     await fleet.run(manager, operation)
     await manager.release("a", "1")
     await manager.claim("b", "1")
-    tasks, _ = await fleet.run(manager, again(operation))
+    tasks = (await fleet.run(manager, again(operation))).tasks
     assert [task.id for task in tasks] == ["0", "2"]
 
 
@@ -168,10 +168,10 @@ async def test_claim_next_twice_when_there_was_nothing(fleet: Fleet) -> None:
     await manager.counts()
     operation = next(claiming.claim_next(fleet.spaces["test"], "a"))
     assert isinstance(operation, Operation)
-    assert (await fleet.run(manager, operation))[0] == []
+    assert (await fleet.run(manager, operation)).tasks == []
     task_id = await manager.submit(Task())
-    assert [task.id for task in (await fleet.run(manager, again(operation)))[0]] == [task_id]
-    assert [task.id for task in (await fleet.run(manager, again(operation)))[0]] == [task_id]
+    assert [task.id for task in (await fleet.run(manager, again(operation))).tasks] == [task_id]
+    assert [task.id for task in (await fleet.run(manager, again(operation))).tasks] == [task_id]
     assert await counted(manager) == {"assigned": 1}
 
 

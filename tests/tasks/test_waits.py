@@ -9,7 +9,7 @@ import pytest
 
 from converge_redis import AsyncTaskManager, StoreClosedError, Task, TaskState
 from tests.backends import SECONDS, eventually
-from tests.fleet import Fleet
+from tests.fleet import Fleet, names_of
 from tests.tasks.test_states import brought_to, counted, read
 
 Wait = Callable[[AsyncTaskManager, str, float | None], Coroutine[Any, Any, Task | None]]
@@ -34,13 +34,13 @@ def wait(request: pytest.FixtureRequest) -> Wait:
 
 
 async def is_waiting(fleet: Fleet, task_id: str) -> None:
-    """Return once somebody has subscribed to the end of a task."""
-    channel = fleet.spaces["test"].keys.done(task_id)
+    """Return once somebody is to be told of the end of a task."""
+    key = names_of(fleet.spaces["test"].keys, task_id)["watchers"]
 
-    async def subscribed() -> bool:
-        return bool(fleet.raw.pubsub_numsub(channel)[0][1])
+    async def watched() -> bool:
+        return bool(fleet.raw.exists(key))
 
-    await eventually(subscribed)
+    await eventually(watched)
 
 
 async def end(manager: AsyncTaskManager, task_id: str, how: str) -> None:
@@ -218,7 +218,7 @@ async def test_nothing_is_subscribed_after_the_waits(fleet: Fleet, wait: Wait) -
     await wait(manager, task_id, 5)
 
     async def quiet() -> bool:
-        return not [name for name in fleet.raw.pubsub_channels("*") if b":done:" in name]
+        return not fleet.raw.keys("*:watchers:*")
 
     await eventually(quiet)
 
@@ -234,7 +234,7 @@ async def test_a_cancelled_waiter_leaves_nothing(fleet: Fleet) -> None:
             await waiting
 
         async def quiet() -> bool:
-            return not [name for name in fleet.raw.pubsub_channels("*") if b":done:" in name]
+            return not fleet.raw.keys("*:watchers:*")
 
         await eventually(quiet)
     await end(manager, task_id, "completed")
@@ -275,12 +275,12 @@ async def test_close_ends_a_waiting_claim(fleet: Fleet) -> None:
 
 
 async def work_is_heard(fleet: Fleet) -> None:
-    """Return once somebody listens for work."""
+    """Return once somebody waits for work."""
 
-    async def subscribed() -> bool:
-        return any(b"work" in name for name in fleet.raw.pubsub_channels("*"))
+    async def queued() -> bool:
+        return bool(fleet.raw.keys("*:waiting:*"))
 
-    await eventually(subscribed)
+    await eventually(queued)
 
 
 @pytest.mark.parametrize("shards", [1, 3])

@@ -12,11 +12,11 @@ wild = st.text(alphabet=st.sampled_from("ab:{},%|*\n\0 é☃-.~_") | st.characte
 
 
 def prefixes(keys: Keys) -> list[str]:
-    return [name for name in (*keys.tasks(0), *keys.pools, *keys.values) if name.endswith(":")]
+    return [name for name in (*keys.named(0).values(), *keys.pools, *keys.values) if name.endswith(":")]
 
 
 def fixed(keys: Keys) -> list[str]:
-    return [name for name in (*keys.tasks(0), *keys.pools, *keys.values) if not name.endswith(":")]
+    return [name for name in (*keys.named(0).values(), *keys.pools, *keys.values) if not name.endswith(":")]
 
 
 @given(wild, wild, wild)
@@ -31,9 +31,14 @@ def test_namespaces_share_nothing(first: str, second: str) -> None:
     if first == second:
         return
     a, b = Keys(first, 2), Keys(second, 2)
-    mine = {a.layout, *a.pools, *a.values, *a.tasks(0), *a.tasks(1)}
-    assert not mine & {b.layout, *b.pools, *b.values, *b.tasks(0), *b.tasks(1)}
-    assert not any(one.startswith(other) for one in a.tasks(0) for other in b.tasks(0) if other.endswith(":"))
+    mine = {a.layout, *a.pools, *a.values, *a.named(0).values(), *a.named(1).values()}
+    assert not mine & {b.layout, *b.pools, *b.values, *b.named(0).values(), *b.named(1).values()}
+    assert not any(
+        one.startswith(other)
+        for one in a.named(0).values()
+        for other in b.named(0).values()
+        if other.endswith(":")
+    )
 
 
 @given(wild, wild)
@@ -41,10 +46,12 @@ def test_all_keys_of_a_shard_have_one_hash_tag(namespace: str, task_id: str) -> 
     keys = Keys(namespace, 7)
     shard = keys.shard_of(task_id)
     assert 0 <= shard < 7
-    tags = {name[name.index("{") + 1 : name.index("}")] for name in keys.tasks(shard)}
+    tags = {name[name.index("{") + 1 : name.index("}")] for name in keys.named(shard).values()}
     assert tags == {f"{encoded(namespace)}:{shard}"}
-    done = keys.done(task_id)
-    assert done[done.index("{") + 1 : done.index("}")] in tags
+    (base,) = keys.shard_with(task_id)
+    assert keys.shard(shard) == (base,)
+    assert all(name.startswith(base) for name in keys.named(shard).values())
+    assert keys.channel(shard, "x").startswith(base)
 
 
 def test_shards_are_those_of_redis_cluster() -> None:

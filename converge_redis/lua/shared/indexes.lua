@@ -4,11 +4,7 @@
 --   completed, failed, cancelled   `finished`
 -- and in `deadlines` as long as it is not terminal and has one.
 --@include shared/record
-
--- Messages are hints: a user who may not publish can still work, and others read again after a while.
-local function tell(channel, message)
-  redis.pcall("PUBLISH", channel, message)
-end
+--@include shared/waiting
 
 local function is_claimed(record)
   return record.state == "assigned" or record.state == "running"
@@ -21,7 +17,7 @@ end
 local function enter_lane(id, record)
   redis.call("ZADD", lane_prefix .. record.lane, int(0 - tonumber(record.priority)), id)
   redis.call("ZADD", lanes, 0, record.lane)
-  tell(work, record.lane)
+  wake(record.lane)
 end
 
 local function leave_lane(id, record)

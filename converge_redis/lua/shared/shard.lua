@@ -1,6 +1,11 @@
--- The keys of one shard, in the order of `_TASK_KEYS` in keys.py.
--- Of these, tasks, specs, results, lane_prefix, claims and done are prefixes, and take a last part: an id.
+-- The keys of one shard: their names begin with KEYS[1], which holds the shard's hash tag. The same list,
+-- with what each holds, is in keys.py. Those whose names end in a colon are prefixes, and take a last part.
 --@include shared/clock
-local tasks, specs, results, lane_prefix, lanes = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local delayed, deadlines, leases, claims, finished = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
-local counts, done, work = KEYS[11], KEYS[12], KEYS[13]
+local base = KEYS[1]
+local tasks, specs, results = base .. "task:", base .. "spec:", base .. "result:"
+local lane_prefix, lanes = base .. "lane:", base .. "lanes"
+local delayed, deadlines, leases = base .. "delayed", base .. "deadlines", base .. "leases"
+local claims, finished, counts = base .. "claims:", base .. "finished", base .. "counts"
+local watchers, listeners, alarm = base .. "watchers:", base .. "listeners", base .. "alarm"
+local waiting, profiles, doors = base .. "waiting:", base .. "profile:", base .. "door:"
+local channels = base .. "listener:"

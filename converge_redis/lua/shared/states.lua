@@ -1,5 +1,7 @@
 -- The transitions between the states of a task; each moves it between the indexes that the states demand.
 --@include shared/indexes
+--@include shared/alarm
+--@include shared/reply
 
 local DEFAULT_RETENTION = 86400 * 1000000
 
@@ -9,6 +11,7 @@ local function enter_pending(id, record, due, fields)
   if due > now then
     fields.due = int(due)
     redis.call("ZADD", delayed, fields.due, id)
+    expect(due)
   end
   change(id, record, fields)
   redis.call("HINCRBY", counts, "pending", 1)
@@ -28,6 +31,7 @@ local function set_lease(id, record, claimed, fields)
   local ends = lease_end(record, claimed)
   if ends then
     fields.lease = int(ends)
+    expect(ends)
   end
   redis.call("ZADD", leases, fields.lease or "+inf", id)
 end
@@ -58,6 +62,29 @@ local function unassign(id, record, due, fields)
   enter_pending(id, record, due, fields)
 end
 
+-- Tells those who wait for a task that it has ended, with the whole of it unless that is much.
+local MOST_TOLD_BYTES = 16 * 1024
+
+local function tell_watchers(id, record)
+  local key = watchers .. id
+  local heard = redis.call("SMEMBERS", key)
+  if #heard == 0 then
+    return
+  end
+  redis.call("DEL", key)
+  local parts = { "done" }
+  local size = redis.call("STRLEN", specs .. id) + redis.call("STRLEN", results .. id)
+  local row = size <= MOST_TOLD_BYTES and task_reply(id, record) or { id }
+  for i = 1, #row, 1 do
+    local part = row[i] or ""
+    parts[i + 1] = #part .. ":" .. part
+  end
+  local message = table.concat(parts, " ")
+  for _, listener in ipairs(heard) do
+    tell(listener, message)
+  end
+end
+
 -- pending, assigned, running -> completed, failed, cancelled; tells those who wait.
 local function settle(id, record, state, fields)
   leave(id, record)
@@ -72,5 +99,5 @@ local function settle(id, record, state, fields)
   end
   redis.call("HINCRBY", counts, state, 1)
   redis.call("ZADD", finished, int(now + tonumber(record.retention or DEFAULT_RETENTION)), id)
-  tell(done .. id, state)
+  tell_watchers(id, record)
 end

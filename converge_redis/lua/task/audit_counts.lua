@@ -1,5 +1,5 @@
 -- audit: checks the counts of a shard against its indexes.
--- KEYS      the shard's keys (shared/shard.lua)
+-- KEYS[1]   the shard (shared/shard.lua)
 -- ARGV[1]   the most lanes to add up; with more of them the pending tasks are not checked
 -- Reply     {"OK", states, number counted, number in the indexes, …}: the violations
 --@include shared/shard

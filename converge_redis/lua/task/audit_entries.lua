@@ -1,5 +1,5 @@
 -- audit: checks entries of a shard: is each task in exactly the indexes that its state demands?
--- KEYS      the shard's keys (shared/shard.lua)
+-- KEYS[1]   the shard (shared/shard.lua)
 -- ARGV[…]   pairs: an id, and the sorted set in which it was found, or "" for a task's own keys
 -- Reply     {"OK", id, kind, detail, id, kind, detail, …}: the violations
 --@include shared/states

@@ -1,5 +1,5 @@
 -- cancel_task: pending, assigned, running -> cancelled.
--- KEYS      the shard's keys (shared/shard.lua)
+-- KEYS[1]   the shard (shared/shard.lua)
 -- ARGV[1]   call id
 -- ARGV[2]   task id
 -- Reply     {"CANCELLED"} | {"TERMINAL"}: unchanged | {"UNKNOWN"}

@@ -1,5 +1,5 @@
 -- claim: pending -> assigned, of one task that the agent names.
--- KEYS      the shard's keys (shared/shard.lua)
+-- KEYS[1]   the shard (shared/shard.lua)
 -- ARGV[1]   call id
 -- ARGV[2]   task id
 -- ARGV[3]   agent id

@@ -1,19 +1,25 @@
 -- claim_next: pending -> assigned, of the best tasks that the agent may have.
--- KEYS      the shard's keys (shared/shard.lua)
+-- KEYS[1]   the shard (shared/shard.lua)
 -- ARGV[1]   call id
 -- ARGV[2]   agent id
 -- ARGV[3]   the most tasks to claim
 -- ARGV[4]   "again" when the call may have been made before and its reply was lost, else "first"
--- ARGV[5…]  the filter (shared/lanes.lua): pools, topics, capabilities
+-- ARGV[5]   listener of the claimer, ARGV[6] its number there, ARGV[7] its profile; "" without a listener
+-- ARGV[8]   what it does: "look": claim what there is; "wait": also wait if there is nothing; "leave": claim,
+--           and wait no more; or the lane for which it was woken: claim, and wait again if there is nothing
+-- ARGV[9…]  the filter (shared/filter.lua): pools, topics, capabilities
 -- Reply     {"CLAIMED", task, task, …} (shared/reply.lua)
---           {"NOTHING", microseconds until a delay or lease of the shard ends, or ""}
---           {"NOTHING", 0}: there may be something, behind more of what is over than one call clears away
+--           {"NOTHING", microseconds until the listener is to tick (shared/alarm.lua), or ""}
+--           {"MORE"}: there may be something, behind more of what is over than one call clears away
 --@include shared/time
 --@include shared/lanes
 --@include shared/heap
 --@include shared/reply
 
 local call, agent, wanted, sending = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
+local listener, number, profile, act = ARGV[5], ARGV[6], ARGV[7], ARGV[8]
+local woken_for = act ~= "look" and act ~= "wait" and act ~= "leave" and act
+local FILTER = 9
 local MOST_CLAIMS_LOOKED_AT = 1000
 local MOST_DEADLINES_PASSED = 16
 
@@ -30,6 +36,9 @@ if sending == "again" then
   end
 end
 
+if woken_for or act == "leave" then
+  unregister(listener, profile, { number })
+end
 sweep()
 
 -- The best task of each lane that the agent may claim from.
@@ -40,11 +49,13 @@ local function read_head(name)
   return head[1] and { lane = name, id = head[1], score = tonumber(head[2]) }
 end
 
-each_lane((read_filter(5)), "-", function(name)
+each_lane((read_filter(ARGV, FILTER)), "-", function(name)
   heads[#heads + 1] = read_head(name)
 end)
 
 heapify(heads)
+
+local claimed_from = {}
 
 for _ = 1, wanted + MOST_DEADLINES_PASSED do
   if #heads == 0 or #reply > wanted then
@@ -56,17 +67,23 @@ for _ = 1, wanted + MOST_DEADLINES_PASSED do
     redis.call("ZREM", lane_prefix .. name, id) -- the server evicted the record, or somebody deleted it
   elseif record.state == "pending" then
     assign(id, record, agent, call)
+    claimed_from[name] = true
     reply[#reply + 1] = task_reply(id, record)
   end
   replace_top(heads, read_head(name))
 end
 if #reply > 1 then
+  -- A claimer that was woken for one lane and found better in another leaves the first to the next one.
+  if woken_for and not claimed_from[woken_for] and redis.call("EXISTS", lane_prefix .. woken_for) == 1 then
+    wake(woken_for)
+  end
   return reply
 end
-
-local soonest = #heads > 0 and now or math.huge
-for _, index in ipairs({ leases, delayed }) do
-  local first = redis.call("ZRANGE", index, 0, 0, "WITHSCORES")
-  soonest = math.min(soonest, tonumber(first[2]) or math.huge)
+if #heads > 0 then
+  return { "MORE" }
 end
-return { "NOTHING", soonest < math.huge and int(math.max(soonest - now, 0)) or "" }
+if act == "look" or act == "leave" then
+  return { "NOTHING", "" }
+end
+register(listener, profile, table.concat(ARGV, " ", FILTER) .. " ", { number })
+return { "NOTHING", keep_time(listener) }

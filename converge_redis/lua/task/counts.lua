@@ -1,5 +1,5 @@
 -- counts: reads the number of tasks in each state.
--- KEYS      the shard's keys (shared/shard.lua)
+-- KEYS[1]   the shard (shared/shard.lua)
 -- Reply     {"OK", number of delayed tasks, state, number, state, number, …}
 --@include shared/shard
 

@@ -1,5 +1,5 @@
 -- get_tasks: reads tasks, each brought up to date first.
--- KEYS      the shard's keys (shared/shard.lua)
+-- KEYS[1]   the shard (shared/shard.lua)
 -- ARGV[…]   task ids
 -- Reply     {"OK", now (microseconds), task, …} (shared/reply.lua), with {} for an id that is unknown
 --@include shared/time

@@ -1,10 +1,10 @@
 -- list_pending: reads claimable tasks, lane by lane, a page at a time. The place after which a page begins is
 -- a task's lane, score and id, not its rank: what is claimed between two pages hides nothing.
--- KEYS      the shard's keys (shared/shard.lua)
+-- KEYS[1]   the shard (shared/shard.lua)
 -- ARGV[1]   the most tasks to read
 -- ARGV[2]   the most tasks of one lane to read, over all pages
 -- ARGV[3]   lane, ARGV[4] priority and ARGV[5] id after which to begin; "" for the first page
--- ARGV[6…]  the filter (shared/lanes.lua): pools, topics, capabilities
+-- ARGV[6…]  the filter (shared/filter.lua): pools, topics, capabilities
 -- Reply     {"MORE" or "DONE", task, task, …} (shared/reply.lua); the next page begins after the last of them
 --@include shared/time
 --@include shared/lanes
@@ -31,7 +31,7 @@ end
 
 local reply = { "DONE" }
 local from = after.lane == "" and "-" or "[" .. after.lane
-each_lane((read_filter(6)), from, function(name)
+each_lane((read_filter(ARGV, 6)), from, function(name)
   local key = lane_prefix .. name
   local start = name == after.lane and entries_before(key) or 0
   local stop = math.min(start + room, most_of_lane) - 1

@@ -1,5 +1,5 @@
 -- my_claims: reads the tasks that an agent holds, oldest claim first, a page at a time.
--- KEYS      the shard's keys (shared/shard.lua)
+-- KEYS[1]   the shard (shared/shard.lua)
 -- ARGV[1]   agent id
 -- ARGV[2]   the claim token after which to begin, or "-inf"
 -- ARGV[3]   the most tasks to read, but for those with the token of the last one

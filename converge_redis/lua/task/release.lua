@@ -1,5 +1,5 @@
 -- release: assigned, running -> pending, by the holder; the attempt does not count.
--- KEYS      the shard's keys (shared/shard.lua)
+-- KEYS[1]   the shard (shared/shard.lua)
 -- ARGV[1]   call id
 -- ARGV[2]   task id
 -- ARGV[3]   agent id

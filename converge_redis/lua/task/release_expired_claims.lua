@@ -1,5 +1,5 @@
 -- release_expired_claims: assigned, running -> pending (or failed), for leases that have run out; bounded.
--- KEYS      the shard's keys (shared/shard.lua)
+-- KEYS[1]   the shard (shared/shard.lua)
 -- ARGV[1]   microseconds to add to the server's time when leases are held against it
 -- ARGV[2]   the most claims to look at
 -- Reply     {"MORE" or "DONE", id, id, …}: the tasks that are pending now

@@ -1,5 +1,5 @@
 -- report: assigned, running -> completed, by the holder, with the result.
--- KEYS      the shard's keys (shared/shard.lua)
+-- KEYS[1]   the shard (shared/shard.lua)
 -- ARGV[1]   task id
 -- ARGV[2]   agent id
 -- ARGV[3]   claim token, or "" to know the holder by its agent id

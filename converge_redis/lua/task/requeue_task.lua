@@ -1,5 +1,5 @@
 -- requeue_task: failed, cancelled -> pending, with its expired claims forgotten.
--- KEYS      the shard's keys (shared/shard.lua)
+-- KEYS[1]   the shard (shared/shard.lua)
 -- ARGV[1]   call id
 -- ARGV[2]   task id
 -- Reply     {"REQUEUED"} | {"UNKNOWN"}

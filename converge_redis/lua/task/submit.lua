@@ -1,5 +1,5 @@
 -- submit: new -> pending, for one task or for several of the same shard.
--- KEYS      the shard's keys (shared/shard.lua)
+-- KEYS[1]   the shard (shared/shard.lua)
 -- ARGV[1]   number of tasks; then for each task:
 -- ARGV[…]   id, spec (msgpack), delay (microseconds), n, then n field names and values of the record:
 --           lane, priority, and those of ttl, timeout, deadline, retries, retention that are set

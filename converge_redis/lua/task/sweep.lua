@@ -1,5 +1,5 @@
 -- sweep: applies what time has done to tasks, a bounded part of it.
--- KEYS      the shard's keys (shared/shard.lua)
+-- KEYS[1]   the shard (shared/shard.lua)
 -- Reply     {"MORE"}: call again | {"DONE"}
 --@include shared/time
 

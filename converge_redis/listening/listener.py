@@ -1,0 +1,184 @@
+"""The listener: what one process and event loop is told by the server, and who there waits for it."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Protocol, TypeVar
+
+import redis.asyncio
+
+from converge_redis.errors import ConvergeError, StoreClosedError, StoreUnavailableError
+from converge_redis.identifiers import call_id
+from converge_redis.listening.channel import Channel
+from converge_redis.listening.claimers import Claimer, Claimers, Visible
+from converge_redis.listening.timekeeper import TimeKeeper
+from converge_redis.listening.waits import Wait, Waits
+from converge_redis.namespace import Namespace
+from converge_redis.operation import Operation, Steps
+from converge_redis.operations import listening
+from converge_redis.operations.task_replies import read_told_task
+
+T = TypeVar("T")
+
+FAREWELL_SECONDS = 2.0
+"""The most that a listener takes to leave nothing behind."""
+
+
+class Run(Protocol):
+    """How a listener has work carried out."""
+
+    async def __call__(self, work: Operation[T] | Steps[T]) -> T:
+        """Carry out an operation, or steps."""
+        ...
+
+
+class Listener:
+    """Waits for messages on behalf of all verbs of one store in one event loop.
+
+    Args:
+        client: The client whose settings the connection is made with.
+        space: The namespace.
+        run: Carries out work on the server.
+    """
+
+    def __init__(self, client: "redis.asyncio.Redis", space: Namespace, run: Run) -> None:
+        self._space = space
+        self._run = run
+        self._id = call_id()
+        names = [space.keys.channel(shard, self._id) for shard in range(space.shards)]
+        self._channel = Channel(client, names, self._on_heard, self._on_message)
+        self._waits = Waits(self._read, self._forget)
+        self._time = TimeKeeper(lambda shard: run(listening.tick(space, shard, self._id)))
+        self._claimers = Claimers(
+            self._id,
+            lambda: self._channel.is_heard,
+            self._renew,
+            self._leave,
+            self._pass_on,
+            self._time.set,
+        )
+        self._tasks: list[asyncio.Task[None]] = []
+        self._closed = False
+
+    def start(self) -> None:
+        """Begin to listen; in the event loop.
+
+        Raises:
+            StoreClosedError: The listener was closed.
+        """
+        if self._closed:
+            raise _closed()
+        if not self._tasks:
+            self._channel.is_stopped = False
+            loops: tuple[Callable[[], Coroutine[Any, Any, None]], ...] = (
+                self._time.keep_ticking,
+                self._claimers.keep_renewing,
+                self._claimers.keep_leaving,
+                self._waits.keep_reading,
+                self._channel.keep,
+            )
+            self._tasks = [asyncio.create_task(loop()) for loop in loops]
+            for task in self._tasks:
+                task.add_done_callback(self._on_end)
+
+    def _on_end(self, task: "asyncio.Task[None]") -> None:
+        """Tell all who wait when one of the loops ended by an error that it cannot live with."""
+        error = None if task.cancelled() else task.exception()
+        if self._closed or task not in self._tasks:
+            return
+        tasks, self._tasks = self._tasks, []  # the next wait begins anew
+        self._channel.is_stopped = True
+        for other in tasks:
+            other.cancel()
+        self._fail_all(error or StoreUnavailableError("the listener was cancelled from outside; wait again"))
+
+    def _fail_all(self, error: BaseException) -> None:
+        self._waits.fail_all(error)
+        self._claimers.fail_all(error)
+
+    async def aclose(self) -> None:
+        """End all waits with `StoreClosedError`, and leave nothing behind."""
+        self._closed = self._channel.is_stopped = True
+        for task in self._tasks:
+            task.cancel()
+        watched = set(self._waits.watched)
+        self._fail_all(_closed())
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        watched |= set(self._waits.watched)  # and what the reading loop was about to forget
+        if self._tasks:
+            with contextlib.suppress(ConvergeError, TimeoutError):
+                async with asyncio.timeout(FAREWELL_SECONDS):
+                    await self._say_farewell([*watched])
+
+    async def _say_farewell(self, watched: Sequence[str]) -> None:
+        if watched:
+            await self._forget(watched)
+        if self._claimers.is_used:
+            self._claimers.leave_all()
+            await self._claimers.settle()
+            for shard in range(self._space.shards):
+                await self._run(listening.close_listener(self._space, shard, self._id))
+
+    # For verbs
+
+    def join(self, visible: Visible) -> Claimer:
+        """Add a claimer that may wait; from any thread, once the listener was started."""
+        if self._closed:
+            raise _closed()
+        return self._claimers.join(visible)
+
+    def begin_wait(self, task_ids: Sequence[str], enough: int) -> Wait:
+        """Begin to wait for tasks; end it with `end_wait`."""
+        self.start()
+        wait = Wait(task_ids, enough)
+        self._waits.add(wait)
+        return wait
+
+    def end_wait(self, wait: Wait) -> None:
+        """End a wait, whatever it has seen."""
+        self._waits.remove(wait)
+
+    # What the server tells
+
+    def _on_heard(self) -> None:
+        self._waits.read_all_again()
+        self._claimers.on_heard()
+
+    def _on_message(self, shard: int, message: bytes) -> None:
+        kind, _, text = message.partition(b" ")
+        if kind == b"done":
+            task_id, task = read_told_task(text)
+            if task is None:
+                self._waits.read_again(task_id)
+            else:
+                self._waits.on_end(task_id, task)
+        elif kind == b"work":
+            number, _, lane = text.partition(b" ")
+            self._claimers.on_work(shard, int(number), lane.decode())
+        elif kind == b"time":
+            self._time.set(shard, int(text) / 1e6)
+
+    # What the parts ask of the server
+
+    async def _read(self, task_ids: Sequence[str]) -> dict[str, listening.Look]:
+        return await self._run(listening.watch_tasks(self._space, self._id, task_ids))
+
+    async def _forget(self, task_ids: Sequence[str]) -> None:
+        await self._run(listening.unwatch_tasks(self._space, self._id, task_ids))
+
+    async def _renew(self, shard: int, visible: Visible, numbers: Sequence[int]) -> list[tuple[str, int]]:
+        operation = listening.renew(self._space, shard, self._id, visible, numbers)
+        tick_in, lanes = await self._run(operation)
+        if tick_in is not None:
+            self._time.set(shard, tick_in)
+        return lanes
+
+    async def _leave(self, shard: int, visible: Visible, numbers: Sequence[int]) -> None:
+        await self._run(listening.leave_queue(self._space, shard, self._id, visible, numbers))
+
+    async def _pass_on(self, shard: int, lane: str) -> None:
+        await self._run(listening.pass_on(self._space, shard, lane))
+
+
+def _closed() -> StoreClosedError:
+    return StoreClosedError("the store was closed; make a new one to wait again")

@@ -1,0 +1,14 @@
+-- leave_queue: claimers wait no more.
+-- KEYS[1]   the shard (shared/shard.lua)
+-- ARGV[1]   listener
+-- ARGV[2]   profile
+-- ARGV[3…]  the claimers' numbers
+-- Reply     {"OK"}
+--@include shared/waiting
+
+local numbers = {}
+for i = 3, #ARGV do
+  numbers[i - 2] = ARGV[i]
+end
+unregister(ARGV[1], ARGV[2], numbers)
+return { "OK" }

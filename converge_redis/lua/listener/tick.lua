@@ -1,0 +1,13 @@
+-- tick: the time keeper lets time pass: delays and leases that are over make tasks claimable.
+-- KEYS[1]   the shard (shared/shard.lua)
+-- ARGV[1]   listener
+-- Reply     {"OK", microseconds until the next tick, or "" for none}
+--@include shared/time
+
+local listener = ARGV[1]
+sweep()
+if redis.call("EXISTS", listeners) == 0 then
+  redis.call("DEL", alarm)
+  return { "OK", "" }
+end
+return { "OK", keep_time(listener) }

@@ -1,0 +1,136 @@
+"""Shared writes on asyncio: calls that are made at the same time travel together, on few connections."""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import redis.asyncio
+from redis import exceptions
+
+from converge_redis.sending import Parts
+
+CALLS_PER_WRITE = 200
+
+_Call = tuple[Parts, "asyncio.Future[Any]"]
+
+
+class SharedCalls:
+    """Sends the calls of one event loop; each gets its own reply or error, whatever befalls the others.
+
+    What is called in one turn of the event loop goes out together, in the order of the calls; what is called
+    while all connections are busy goes out with the next free one.
+
+    Args:
+        client: The client whose connections are used.
+        connections: The most of them to use at a time.
+    """
+
+    def __init__(self, client: "redis.asyncio.Redis", connections: int) -> None:
+        self._pool: Any = client.connection_pool
+        self._free = connections
+        self._waiting = deque[_Call]()
+        self._is_starting = False
+        self._tasks = set[asyncio.Task[None]]()
+
+    def call(self, command: Parts) -> "asyncio.Future[Any]":
+        """Send a command; the future brings its reply, or its error. It can be cancelled."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Any] = loop.create_future()
+        self._waiting.append((command, future))
+        if not self._is_starting and self._free > 0:
+            self._is_starting = True
+            loop.call_soon(self._start)
+        return future
+
+    def call_alone(self, command: Parts) -> "asyncio.Future[Any]":
+        """Send a command in a write of its own."""
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._spawn([(command, future)])
+        return future
+
+    async def call_all(self, commands: Iterable[Parts]) -> list[Any]:
+        """Send commands together; returns replies and errors, in their order."""
+        return await asyncio.gather(*[self.call(command) for command in commands], return_exceptions=True)
+
+    async def aclose(self) -> None:
+        """Give up what is under way: those who wait for it are told that the connection is lost."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        _fail(self._waiting, exceptions.ConnectionError("the store was closed"))
+
+    def _start(self) -> None:
+        self._is_starting = False
+        while self._free > 0 and self._waiting:
+            calls = [self._waiting.popleft() for _ in range(min(CALLS_PER_WRITE, len(self._waiting)))]
+            calls = [(command, future) for command, future in calls if not future.done()]
+            if calls:
+                self._spawn(calls)
+
+    def _spawn(self, calls: list[_Call]) -> None:
+        self._free -= 1
+        task = asyncio.get_running_loop().create_task(self._carry_out(calls))
+        self._tasks.add(task)
+        task.add_done_callback(self._on_end)
+
+    def _on_end(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        self._free += 1
+        self._start()
+
+    async def _carry_out(self, calls: list[_Call]) -> None:
+        try:
+            await self._exchange(calls)
+        except Exception as error:
+            _fail(calls, error)
+        except BaseException:
+            _fail(calls, exceptions.ConnectionError("the store was closed"))
+            raise
+
+    async def _exchange(self, calls: list[_Call]) -> None:
+        """Write all commands, then read their replies."""
+        connection = await self._pool.get_connection()
+        is_clean = False
+        try:
+            sent = await _write(connection, calls)
+            for _, future in sent:
+                try:
+                    reply = await connection.read_response()
+                except exceptions.ResponseError as error:
+                    reply = error
+                _settle(future, reply)
+            is_clean = True
+        finally:
+            if not is_clean:  # replies that were not read would be taken for those of the next calls
+                await connection.disconnect(nowait=True)
+            await self._pool.release(connection)
+
+
+async def _write(connection: Any, calls: list[_Call]) -> list[_Call]:
+    """Write commands; returns those that were written. One that cannot be encoded fails alone."""
+    packed: list[bytes] = []
+    sent: list[_Call] = []
+    for command, future in calls:
+        try:
+            packed += connection.pack_command(*command)
+        except (exceptions.DataError, UnicodeError) as error:
+            _settle(future, error)
+        else:
+            sent.append((command, future))
+    await connection.send_packed_command(packed)
+    return sent
+
+
+def _settle(future: "asyncio.Future[Any]", reply: Any) -> None:
+    if future.done():
+        return  # cancelled: nobody waits for the reply any more
+    if isinstance(reply, Exception):
+        future.set_exception(reply)
+    else:
+        future.set_result(reply)
+
+
+def _fail(calls: Sequence[_Call] | deque[_Call], error: Exception) -> None:
+    for _, future in calls:
+        _settle(future, error)
