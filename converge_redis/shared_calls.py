@@ -3,9 +3,10 @@
 import asyncio
 from collections import deque
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import redis.asyncio
+from hiredis import pack_command
 from redis import exceptions
 
 from converge_redis.sending import Parts
@@ -113,8 +114,8 @@ async def _write(connection: Any, calls: list[_Call]) -> list[_Call]:
     sent: list[_Call] = []
     for command, future in calls:
         try:
-            packed += connection.pack_command(*command)
-        except (exceptions.DataError, UnicodeError) as error:
+            packed.append(pack_command(cast("Any", command)))
+        except (TypeError, UnicodeError) as error:
             _settle(future, error)
         else:
             sent.append((command, future))
