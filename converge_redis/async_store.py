@@ -37,6 +37,8 @@ class AsyncRedisStore(AsyncFacade):
         payload_limit: The largest payload, in bytes once encoded.
         claim_ttl_sec: The lease of tasks that set none, in seconds; None: their claims do not expire.
         retention_sec: How long finished tasks that do not say are kept, in seconds.
+        max_finished: The most finished tasks to keep, whatever their retention: those go first whose
+            retention ends first. None: no limit.
 
     Raises:
         ConfigurationError: The client cannot be used.
@@ -52,9 +54,12 @@ class AsyncRedisStore(AsyncFacade):
         payload_limit: int = DEFAULT_PAYLOAD_LIMIT,
         claim_ttl_sec: float | None = None,
         retention_sec: float = DEFAULT_RETENTION_SEC,
+        max_finished: int | None = None,
     ) -> None:
         check_client(client)
-        self.namespace = Namespace(namespace, shards, payload_limit, claim_ttl_sec, retention_sec)
+        self.namespace = Namespace(
+            namespace, shards, payload_limit, claim_ttl_sec, retention_sec, max_finished
+        )
         self._store = self
         self._given_client: redis.asyncio.Redis | None = client
         self._make_client: Callable[[], redis.asyncio.Redis] = lambda: async_clone(client)
@@ -73,6 +78,7 @@ class AsyncRedisStore(AsyncFacade):
         payload_limit: int = DEFAULT_PAYLOAD_LIMIT,
         claim_ttl_sec: float | None = None,
         retention_sec: float = DEFAULT_RETENTION_SEC,
+        max_finished: int | None = None,
         **options: Any,
     ) -> Self:
         """Make a store for a server; the connection is made at the first call, or by `open`.
@@ -84,6 +90,7 @@ class AsyncRedisStore(AsyncFacade):
             payload_limit: See the class.
             claim_ttl_sec: See the class.
             retention_sec: See the class.
+            max_finished: See the class.
             options: More settings of redis-py's connections, such as ``socket_timeout`` or ``ssl_ca_certs``;
                 and ``max_connections``, the most connections that carry calls in an event loop (default 4;
                 one more listens).
@@ -99,6 +106,7 @@ class AsyncRedisStore(AsyncFacade):
             payload_limit=payload_limit,
             claim_ttl_sec=claim_ttl_sec,
             retention_sec=retention_sec,
+            max_finished=max_finished,
         )
         store._given_client = None
         store._make_client = lambda: async_client(url, options)
@@ -173,5 +181,9 @@ class AsyncRedisStore(AsyncFacade):
         client, self._given_client = self._given_client, None
         if client is not None:
             return LoopRunner(client, False, calls_at_once(client), self.namespace)
+        return self.new_runner()
+
+    def new_runner(self) -> LoopRunner:
+        """Make what carries work out in another event loop, with connections of its own."""
         client = self._make_client()
         return LoopRunner(client, True, calls_at_once(client), self.namespace)

@@ -4,7 +4,7 @@ import asyncio
 import concurrent.futures
 import os
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from converge_redis.loop_runner import closed
@@ -48,6 +48,16 @@ class BackgroundLoop:
                 raise closed() from None
             raise
 
+    @property
+    def runs(self) -> bool:
+        """Whether the loop has not been stopped, and runs in this process."""
+        return not self._stopped and self.pid == os.getpid()
+
+    def check_runs(self) -> None:
+        """Raise `StoreClosedError` when the loop has been stopped."""
+        if not self.runs:
+            raise closed()
+
     def submit(self, work: Coroutine[Any, Any, T]) -> "concurrent.futures.Future[T]":
         """Start a coroutine in the loop.
 
@@ -68,6 +78,12 @@ class BackgroundLoop:
         except BaseException:
             future.cancel()
             raise
+
+    def soon(self, callback: Callable[..., object], *args: Any) -> None:
+        """Have a function called in the loop, soon; nothing once the loop was stopped."""
+        with self._lock:
+            if not self._stopped:
+                self._loop.call_soon_threadsafe(callback, *args)
 
     def stop(self) -> None:
         """End the loop and the thread."""

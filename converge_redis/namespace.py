@@ -22,6 +22,7 @@ class Namespace:
         payload_limit: The largest payload (a task, a result, a stored value), in bytes of msgpack.
         claim_ttl_sec: The lease of tasks that set none, in seconds; None: their claims do not expire.
         retention_sec: How long finished tasks that do not say are kept, in seconds.
+        max_finished: The most finished tasks to keep, whatever their retention; None: no limit.
     """
 
     name: str = "converge"
@@ -29,6 +30,8 @@ class Namespace:
     payload_limit: int = DEFAULT_PAYLOAD_LIMIT
     claim_ttl_sec: float | None = None
     retention_sec: float = DEFAULT_RETENTION_SEC
+    max_finished: int | None = None
+    most_finished: str | int = field(init=False, repr=False, compare=False)
     keys: Keys = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -38,4 +41,9 @@ class Namespace:
         if self.claim_ttl_sec is not None:
             check_seconds("claim_ttl_sec", self.claim_ttl_sec)
         check_seconds("retention_sec", self.retention_sec, zero=True)
+        if self.max_finished is not None:
+            check_integer("max_finished", self.max_finished, 0, 2**53)
+        # Each shard keeps its part: the scripts of one cannot count those of others.
+        most = "" if self.max_finished is None else -(-self.max_finished // self.shards)
+        object.__setattr__(self, "most_finished", most)
         object.__setattr__(self, "keys", Keys(self.name, self.shards))

@@ -42,6 +42,8 @@ class RedisStore(Facade):
         payload_limit: The largest payload, in bytes once encoded.
         claim_ttl_sec: The lease of tasks that set none, in seconds; None: their claims do not expire.
         retention_sec: How long finished tasks that do not say are kept, in seconds.
+        max_finished: The most finished tasks to keep, whatever their retention: those go first whose
+            retention ends first. None: no limit.
 
     Raises:
         ConfigurationError: The client cannot be used.
@@ -57,9 +59,12 @@ class RedisStore(Facade):
         payload_limit: int = DEFAULT_PAYLOAD_LIMIT,
         claim_ttl_sec: float | None = None,
         retention_sec: float = DEFAULT_RETENTION_SEC,
+        max_finished: int | None = None,
     ) -> None:
         check_client(client)
-        self.namespace = Namespace(namespace, shards, payload_limit, claim_ttl_sec, retention_sec)
+        self.namespace = Namespace(
+            namespace, shards, payload_limit, claim_ttl_sec, retention_sec, max_finished
+        )
         self._store = self
         self._client = client
         self._owns_client = False
@@ -79,6 +84,7 @@ class RedisStore(Facade):
         payload_limit: int = DEFAULT_PAYLOAD_LIMIT,
         claim_ttl_sec: float | None = None,
         retention_sec: float = DEFAULT_RETENTION_SEC,
+        max_finished: int | None = None,
         **options: Any,
     ) -> Self:
         """Make a store for a server; the connection is made at the first call, or by `open`.
@@ -90,6 +96,7 @@ class RedisStore(Facade):
             payload_limit: See the class.
             claim_ttl_sec: See the class.
             retention_sec: See the class.
+            max_finished: See the class.
             options: More settings of redis-py's connections, such as ``socket_timeout`` or ``ssl_ca_certs``.
 
         Raises:
@@ -102,6 +109,7 @@ class RedisStore(Facade):
             payload_limit=payload_limit,
             claim_ttl_sec=claim_ttl_sec,
             retention_sec=retention_sec,
+            max_finished=max_finished,
         )
         store._owns_client = True
         store._make_async_client = lambda: async_client(url, options)
@@ -244,12 +252,16 @@ class RedisStore(Facade):
         with self._lock:
             self._check_not_closed()
             if self._background is None or self._background[0].pid != os.getpid():
-                client = self._make_async_client()
-                runner = LoopRunner(client, True, calls_at_once(client), self.namespace)
+                runner = self.new_runner()
                 loop = BackgroundLoop()
                 loop.call(runner.listen(_nothing))
                 self._background = (loop, runner)
             return self._background
+
+    def new_runner(self) -> LoopRunner:
+        """Make what carries work out in another event loop, with connections of its own."""
+        client = self._make_async_client()
+        return LoopRunner(client, True, calls_at_once(client), self.namespace)
 
     def _check_not_closed(self) -> None:
         if self._closed:

@@ -3,7 +3,14 @@
 import enum
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+)
 
 from converge_redis.checks import MAX_PRIORITY, check_id, check_ids, check_integer
 from converge_redis.identifiers import uuid7
@@ -80,6 +87,7 @@ class Task(BaseModel):
         assigned_to: The agent that holds it, or finished it.
         result: What was reported, or the reason of a failure.
         claimed_at: When the present or last claim began (server time, Unix seconds).
+        claim_expires_at: When the present claim's lease ends (server time, Unix seconds); None: never.
         claim_token: The fence of the present or last claim: it only grows, claim by claim.
         attempts: The number of claims so far, less those given back.
         submitted_at: When it was accepted (server time, Unix seconds).
@@ -103,6 +111,7 @@ class Task(BaseModel):
     assigned_to: str | None = None
     result: Any = None
     claimed_at: float | None = None
+    claim_expires_at: float | None = None
     claim_token: int | None = None
     attempts: int = 0
     submitted_at: float | None = None

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import itertools
 import random
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
@@ -34,6 +35,7 @@ class Claimer:
 
     Attributes:
         queued: The shards in whose queues it stands.
+        sent_at: When its last claim script was sent, on ``time.monotonic()``.
     """
 
     __slots__ = (
@@ -43,8 +45,10 @@ class Claimer:
         "_told",
         "_under_way",
         "error",
+        "gives_up",
         "number",
         "queued",
+        "sent_at",
         "visible",
     )
 
@@ -52,7 +56,9 @@ class Claimer:
         self.number = number
         self.visible = visible
         self.queued = set[int]()
+        self.sent_at = 0.0
         self.error: BaseException | None = None
+        self.gives_up = False
         self._claimers = claimers
         self._connection = 0
         self._told = deque[Work]()
@@ -74,8 +80,8 @@ class Claimer:
         return await self._until(lambda: self.is_heard, seconds)
 
     async def told(self, seconds: float) -> Work | None:
-        """Wait until there is work; None: the time is up."""
-        if not await self._until(lambda: bool(self._told), seconds):
+        """Wait until there is work; None: the time is up, or the claimer has given up."""
+        if not await self._until(lambda: bool(self._told) or self.gives_up, seconds) or self.gives_up:
             return None
         self._under_way = self._told.popleft()
         return self._under_way
@@ -91,6 +97,11 @@ class Claimer:
         if self.error is not None:
             raise self.error
         return True
+
+    def give_up(self) -> None:
+        """Wait no more than for a last look; in the event loop."""
+        self.gives_up = True
+        self.notice()
 
     def notice(self) -> None:
         """Look again whether what is waited for has come."""
@@ -110,6 +121,7 @@ class Claimer:
     def looks(self) -> None:
         """Note that a claim script is about to be sent; from any thread."""
         self._connection = self._claimers.connection
+        self.sent_at = time.monotonic()
 
     def looked(self, shard: int, *, queued: bool, tick_in: float | None = None) -> None:
         """Note that a claim script has run; from any thread.

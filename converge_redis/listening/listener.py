@@ -57,6 +57,7 @@ class Listener:
             self._pass_on,
             self._time.set,
         )
+        self._holders = dict[tuple[str, int], Callable[[], None]]()
         self._tasks: list[asyncio.Task[None]] = []
         self._closed = False
 
@@ -138,6 +139,14 @@ class Listener:
         """End a wait, whatever it has seen."""
         self._waits.remove(wait)
 
+    def hold(self, task_id: str, claim_token: int, on_lost: Callable[[], None]) -> None:
+        """Have something called when a claim that this listener made ends by somebody else's doing."""
+        self._holders[task_id, claim_token] = on_lost
+
+    def let_go(self, task_id: str, claim_token: int) -> None:
+        """Undo `hold`."""
+        self._holders.pop((task_id, claim_token), None)
+
     # What the server tells
 
     def _on_heard(self) -> None:
@@ -155,6 +164,11 @@ class Listener:
         elif kind == b"work":
             number, _, lane = text.partition(b" ")
             self._claimers.on_work(shard, int(number), lane.decode())
+        elif kind == b"lost":
+            token, _, task_id_bytes = text.partition(b" ")
+            on_lost = self._holders.pop((task_id_bytes.decode(), int(token)), None)
+            if on_lost is not None:
+                on_lost()
         elif kind == b"time":
             self._time.set(shard, int(text) / 1e6)
 

@@ -2,7 +2,7 @@
 
 import itertools
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
@@ -83,7 +83,7 @@ def claim_next(
     visible = visible_lanes(pool_ids, capabilities, topics)
     if wait == 0:
         return (yield from _look(space, agent_id, visible, count))
-    return (yield from _wait(space, agent_id, visible, count, time.monotonic() + wait))
+    return (yield from claim_or_wait(space, agent_id, visible, count, wait))
 
 
 _turns = itertools.count()
@@ -106,9 +106,28 @@ def _look(space: Namespace, agent_id: str, visible: Visible, count: int) -> Step
     return tasks
 
 
-def _wait(space: Namespace, agent_id: str, visible: Visible, count: int, ends: float) -> Steps[list[Task]]:
-    """Claim what there is; wait for more where there is nothing."""
+def claim_or_wait(
+    space: Namespace,
+    agent_id: str,
+    visible: Visible,
+    count: int,
+    wait: float,
+    on_joined: Callable[[Claimer], None] | None = None,
+) -> Steps[list[Task]]:
+    """Claim what there is; wait for more where there is nothing.
+
+    Args:
+        space: The namespace.
+        agent_id: The agent that claims.
+        visible: What it may have (`visible_lanes`).
+        count: The most tasks.
+        wait: The most seconds to wait.
+        on_joined: Called with the claimer, which may be told to give up the wait.
+    """
+    ends = time.monotonic() + wait
     claimer = yield from join(visible)
+    if on_joined is not None:
+        on_joined(claimer)
     try:
         tasks: list[Task] = []
         if not claimer.is_heard:  # who waits where nothing is heard would not be woken

@@ -7,6 +7,7 @@ from typing import Any
 
 from converge_redis.checks import check_id, check_integer, check_seconds
 from converge_redis.constraints import microseconds
+from converge_redis.errors import ClaimLostError, NotAuthorizedError
 from converge_redis.identifiers import call_id
 from converge_redis.namespace import Namespace
 from converge_redis.operation import Argument, Operation
@@ -62,8 +63,36 @@ def extend_claim(
         _EXTEND_CLAIM,
         space.keys.shard_with(check_id("task_id", task_id)),
         (task_id, *holder(agent_id, claim_token)),
-        lambda reply: reply[0] == b"EXTENDED",
+        lambda reply: reply[1][0] == b"EXTENDED",
     )
+
+
+Claim = tuple[str, str, int]  # task id, agent id, claim token
+
+
+def extend_claims(
+    space: Namespace, shard: int, claims: Sequence[Claim]
+) -> Operation[list[float | NotAuthorizedError | None]]:
+    """Renew the leases of claims on tasks of one shard.
+
+    Returns:
+        For each claim the seconds until its lease ends, None where it has none, or why it is lost.
+    """
+
+    def read(reply: Sequence[Any]) -> list[float | NotAuthorizedError | None]:
+        return [_read_extended(claim, outcome) for claim, outcome in zip(claims, reply[1:], strict=True)]
+
+    arguments = tuple(part for claim in claims for part in claim)
+    return Operation(_EXTEND_CLAIM, space.keys.shard(shard), arguments, read)
+
+
+def _read_extended(claim: Claim, outcome: Sequence[Any]) -> float | NotAuthorizedError | None:
+    task_id, agent_id, _ = claim
+    if outcome[0] == b"EXTENDED":
+        return int(outcome[1]) / 1e6 if outcome[1] else None
+    if outcome[0] == b"UNKNOWN":
+        return ClaimLostError(f"agent {agent_id!r} has lost task {task_id!r}: there is no such task any more")
+    return refused("extend", agent_id, task_id, outcome)
 
 
 def release(
@@ -73,14 +102,16 @@ def release(
     *,
     delay: float = 0.0,
     claim_token: int | None = None,
+    count_attempt: bool = False,
 ) -> Operation[bool]:
-    """Give a claim back: the task becomes pending again, and the attempt does not count.
+    """Give a claim back: the task becomes pending again.
 
     Args:
         agent_id: The agent that holds the claim.
         task_id: The task's id.
         delay: Seconds until the task can be claimed again.
         claim_token: The token of the claim (`Task.claim_token`); None: the agent id is enough.
+        count_attempt: Whether the claim counts in `Task.attempts`, as one that has failed.
 
     Returns:
         True; False, with a warning in the log, when the task is unknown.
@@ -93,7 +124,7 @@ def release(
     return Operation(
         _RELEASE,
         space.keys.shard_with(check_id("task_id", task_id)),
-        (call_id(), task_id, *holder(agent_id, claim_token), delay_us),
+        (call_id(), task_id, *holder(agent_id, claim_token), delay_us, int(bool(count_attempt))),
         holders_answer("release", b"RELEASED", agent_id, task_id),
     )
 

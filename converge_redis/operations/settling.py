@@ -42,7 +42,7 @@ def report(
     return Operation(
         _REPORT,
         space.keys.shard_with(check_id("task_id", task_id)),
-        (task_id, *holder(agent_id, claim_token), data),
+        (task_id, *holder(agent_id, claim_token), data, space.most_finished),
         holders_answer("report", b"ACCEPTED", agent_id, task_id),
     )
 
@@ -82,7 +82,12 @@ def fail_task(
             raise refused("fail", str(agent_id), task_id, reply)
         return bool(reply[0] == b"FAILED")
 
-    return Operation(_FAIL_TASK, space.keys.shard_with(task_id), (call_id(), task_id, *who, data), read)
+    return Operation(
+        _FAIL_TASK,
+        space.keys.shard_with(task_id),
+        (call_id(), task_id, *who, data, space.most_finished),
+        read,
+    )
 
 
 def cancel_task(space: Namespace, task_id: str) -> Operation[bool]:
@@ -98,6 +103,6 @@ def cancel_task(space: Namespace, task_id: str) -> Operation[bool]:
     return Operation(
         _CANCEL_TASK,
         space.keys.shard_with(task_id),
-        (call_id(), task_id),
+        (call_id(), task_id, space.most_finished),
         lambda reply: reply[0] == b"CANCELLED",
     )

@@ -29,6 +29,7 @@ def read_task(row: Sequence[Any]) -> Task:
             assigned_to=record.get("agent"),
             result=outcome,
             claimed_at=_seconds(record, "claimed"),
+            claim_expires_at=_seconds(record, "lease"),
             claim_token=int(record["token"]) if "token" in record else None,
             attempts=int(record.get("attempts", 0)),
             submitted_at=_seconds(record, "submitted"),

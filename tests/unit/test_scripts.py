@@ -49,7 +49,7 @@ def test_the_shard_has_the_names_of_keys_py() -> None:
     [
         (claiming.claim(SPACE, "a", "t"), True),
         (holding.start(SPACE, "a", "t"), True),
-        (holding.extend_claim(SPACE, "a", "t"), True),
+        (holding.extend_claim(SPACE, "a", "t"), False),
         (holding.release(SPACE, "a", "t"), True),
         (settling.report(SPACE, "a", "t", 1), True),
         (settling.fail_task(SPACE, "t", "r"), True),

@@ -92,7 +92,7 @@ def test_fields_of_a_task() -> None:
     fields = (
         "id objective inputs outputs constraints evaluator state assigned_to result claimed_at pool_id topic"
     )
-    more = "required_capabilities priority claim_token attempts submitted_at finished_at"
+    more = "required_capabilities priority claim_token attempts submitted_at finished_at claim_expires_at"
     assert set(Task.model_fields) == {*fields.split(), *more.split()}
     assert [state.value for state in TaskState] == [
         "pending",

@@ -2,7 +2,7 @@
 --   state, lane, priority, submitted              from submit on; times in microseconds
 --   ttl, timeout, deadline, retries, retention    only where the task sets them
 --   due                                           while pending and delayed
---   agent, token, claimed, lease                  while claimed; agent and token stay when it is finished
+--   agent, token, claimed, lease, listener        while claimed; agent and token stay when it is finished
 --   attempts, expiries, lost, last_agent          what happened before: claims, expired claims, the last ones
 --   finished, failure                             when terminal; failure: a reason given by the rules
 --   calls                                         ids of the last calls that changed the record

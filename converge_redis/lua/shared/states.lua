@@ -36,8 +36,9 @@ local function set_lease(id, record, claimed, fields)
   redis.call("ZADD", leases, fields.lease or "+inf", id)
 end
 
--- pending -> assigned. Tokens only grow, also when the server's clock was set back.
-local function assign(id, record, agent, call)
+-- pending -> assigned. Tokens only grow, also when the server's clock was set back. The listener ("": none)
+-- is told when the claim ends by somebody else's doing.
+local function assign(id, record, agent, call, listener)
   leave(id, record)
   local token = int(math.max(tonumber(record.token or 0) + 1, now))
   local fields = {
@@ -48,17 +49,27 @@ local function assign(id, record, agent, call)
     attempts = int(tonumber(record.attempts or 0) + 1),
     calls = remember(record, call),
   }
+  if listener ~= "" then
+    fields.listener = listener
+  end
   set_lease(id, record, now, fields)
   change(id, record, fields)
   redis.call("ZADD", claims .. agent, token, id)
   redis.call("HINCRBY", counts, "assigned", 1)
 end
 
+-- Tells the holder, if somebody listens for it, that its claim ends by somebody else's doing.
+local function tell_holder(id, record)
+  if record.listener then
+    tell(record.listener, "lost " .. record.token .. " " .. id)
+  end
+end
+
 -- assigned, running -> pending: given back, or expired.
 local function unassign(id, record, due, fields)
   leave(id, record)
   fields.last_agent = record.agent
-  drop(id, record, { "agent", "claimed", "lease" })
+  drop(id, record, { "agent", "claimed", "lease", "listener" })
   enter_pending(id, record, due, fields)
 end
 
@@ -94,8 +105,8 @@ local function settle(id, record, state, fields)
   fields.state = state
   fields.finished = int(now)
   change(id, record, fields)
-  if record.lease then
-    drop(id, record, { "lease" })
+  if record.lease or record.listener then
+    drop(id, record, { "lease", "listener" })
   end
   redis.call("HINCRBY", counts, state, 1)
   redis.call("ZADD", finished, int(now + tonumber(record.retention or DEFAULT_RETENTION)), id)

@@ -2,6 +2,11 @@
 -- No daemon does it: every script brings a task up to date before it acts on it, and claims sweep a few more.
 --@include shared/states
 
+-- A full server refuses what may take memory until a script has written something. What goes on with tasks
+-- that were accepted must not be refused, or a full server could never be emptied; so a write that does
+-- nothing comes first. `submit` does without.
+redis.call("DEL", base .. "nothing")
+
 local LOST_CLAIMS_KEPT = 10
 
 -- Keeps what is told of the last expired claims: one line of JSON each, all values as text.
@@ -25,6 +30,7 @@ end
 
 -- An expired claim counts as pending; more of them than `retries` allows fail the task.
 local function expire(id, record)
+  tell_holder(id, record)
   local expiries = tonumber(record.expiries or 0) + 1
   local fields = { expiries = int(expiries), lost = lost_claims(record, expiries) }
   if record.retries and expiries > tonumber(record.retries) then
@@ -41,6 +47,7 @@ local function catch_up(id, record, at)
     return
   end
   if record.deadline and tonumber(record.deadline) <= now then
+    tell_holder(id, record)
     settle(id, record, "failed", { failure = "deadline" })
   elseif record.lease and tonumber(record.lease) <= at then
     expire(id, record)
@@ -64,6 +71,27 @@ local function purge(id, record)
   -- First what frees memory: a full server refuses the rest until a script has written.
   redis.call("DEL", tasks .. id, specs .. id, results .. id)
   leave(id, record)
+end
+
+-- Deletes finished tasks where there are more than `most` ("": no limit), those first whose retention ends
+-- first. Whatever settles a task calls it, so two at a time are enough.
+local TRIMMED = 2
+
+local function trim(most)
+  if most == "" then
+    return
+  end
+  local surplus = redis.call("ZCARD", finished) - tonumber(most)
+  if surplus > 0 then
+    for _, id in ipairs(redis.call("ZRANGE", finished, 0, math.min(surplus, TRIMMED) - 1)) do
+      local record = load(id)
+      if record then
+        purge(id, record)
+      else
+        redis.call("ZREM", finished, id)
+      end
+    end
+  end
 end
 
 -- Does a bounded part of what is due in the whole shard. An entry without a record (the server evicted it, or

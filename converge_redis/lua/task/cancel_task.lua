@@ -2,10 +2,11 @@
 -- KEYS[1]   the shard (shared/shard.lua)
 -- ARGV[1]   call id
 -- ARGV[2]   task id
+-- ARGV[3]   the most finished tasks to keep in the shard, or ""
 -- Reply     {"CANCELLED"} | {"TERMINAL"}: unchanged | {"UNKNOWN"}
 --@include shared/time
 
-local call, id = ARGV[1], ARGV[2]
+local call, id, most = ARGV[1], ARGV[2], ARGV[3]
 local record = load_current(id)
 if not record then
   return { "UNKNOWN" }
@@ -16,5 +17,7 @@ end
 if is_terminal(record) then
   return { "TERMINAL" }
 end
+tell_holder(id, record)
 settle(id, record, "cancelled", { calls = remember(record, call) })
+trim(most)
 return { "CANCELLED" }

@@ -66,7 +66,7 @@ for _ = 1, wanted + MOST_DEADLINES_PASSED do
   if not record then
     redis.call("ZREM", lane_prefix .. name, id) -- the server evicted the record, or somebody deleted it
   elseif record.state == "pending" then
-    assign(id, record, agent, call)
+    assign(id, record, agent, call, listener)
     claimed_from[name] = true
     reply[#reply + 1] = task_reply(id, record)
   end
@@ -79,7 +79,7 @@ if #reply > 1 then
   end
   return reply
 end
-if #heads > 0 then
+if #heads > 0 or next_due() <= now then
   return { "MORE" }
 end
 if act == "look" or act == "leave" then

@@ -1,23 +1,29 @@
--- extend_claim: renews the holder's lease, from the server's now.
+-- extend_claim: renews the leases of claims of the shard, from the server's now.
 -- KEYS[1]   the shard (shared/shard.lua)
--- ARGV[1]   task id
--- ARGV[2]   agent id
--- ARGV[3]   claim token, or "" to know the holder by its agent id
--- Reply     {"EXTENDED"} | {"UNKNOWN"} | a refusal (shared/holder.lua)
+-- ARGV[…]   for each claim: task id, agent id, and claim token, or "" to know the holder by its agent id
+-- Reply     {"OK", outcome, …}, for each claim {"EXTENDED", microseconds until the lease ends, or ""} |
+--           {"UNKNOWN"} | a refusal (shared/holder.lua)
 --@include shared/holder
 
-local id, agent, token = ARGV[1], ARGV[2], ARGV[3]
-local record = load_current(id)
-if not record then
-  return { "UNKNOWN" }
+local function extend(id, agent, token)
+  local record = load_current(id)
+  if not record then
+    return { "UNKNOWN" }
+  end
+  local refused = refusal(record, agent, token)
+  if refused then
+    return refused
+  end
+  local fields = {}
+  set_lease(id, record, tonumber(record.claimed), fields)
+  if fields.lease then
+    change(id, record, fields)
+  end
+  return { "EXTENDED", fields.lease and int(tonumber(fields.lease) - now) or "" }
 end
-local refused = refusal(record, agent, token)
-if refused then
-  return refused
+
+local reply = { "OK" }
+for i = 1, #ARGV, 3 do
+  reply[#reply + 1] = extend(ARGV[i], ARGV[i + 1], ARGV[i + 2])
 end
-local fields = {}
-set_lease(id, record, tonumber(record.claimed), fields)
-if fields.lease then
-  change(id, record, fields)
-end
-return { "EXTENDED" }
+return reply

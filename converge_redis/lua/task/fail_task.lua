@@ -5,10 +5,12 @@
 -- ARGV[3]   agent id, or "": anybody may
 -- ARGV[4]   claim token, or ""
 -- ARGV[5]   reason (msgpack)
+-- ARGV[6]   the most finished tasks to keep in the shard, or ""
 -- Reply     {"FAILED"} | {"TERMINAL"}: unchanged | {"UNKNOWN"} | a refusal (shared/holder.lua)
 --@include shared/holder
 
 local call, id, agent, token, reason = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local most = ARGV[6]
 local record = load_current(id)
 if not record then
   return { "UNKNOWN" }
@@ -23,7 +25,10 @@ if agent ~= "" then
   end
 elseif is_terminal(record) then
   return { "TERMINAL" }
+else
+  tell_holder(id, record)
 end
 redis.call("SET", results .. id, reason)
 settle(id, record, "failed", { calls = remember(record, call) })
+trim(most)
 return { "FAILED" }

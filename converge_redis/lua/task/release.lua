@@ -1,14 +1,16 @@
--- release: assigned, running -> pending, by the holder; the attempt does not count.
+-- release: assigned, running -> pending, by the holder.
 -- KEYS[1]   the shard (shared/shard.lua)
 -- ARGV[1]   call id
 -- ARGV[2]   task id
 -- ARGV[3]   agent id
 -- ARGV[4]   claim token, or "" to know the holder by its agent id
 -- ARGV[5]   delay in microseconds until the task can be claimed again
+-- ARGV[6]   attempts that this claim counts for: 0 or 1
 -- Reply     {"RELEASED"} | {"UNKNOWN"} | a refusal (shared/holder.lua)
 --@include shared/holder
 
 local call, id, agent, token, delay = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
+local counts_for = tonumber(ARGV[6])
 local record = load_current(id)
 if not record then
   return { "UNKNOWN" }
@@ -21,7 +23,7 @@ if refused then
   return refused
 end
 unassign(id, record, now + delay, {
-  attempts = int(tonumber(record.attempts) - 1),
+  attempts = int(tonumber(record.attempts) - 1 + counts_for),
   calls = remember(record, call),
 })
 return { "RELEASED" }

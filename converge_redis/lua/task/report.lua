@@ -4,11 +4,12 @@
 -- ARGV[2]   agent id
 -- ARGV[3]   claim token, or "" to know the holder by its agent id
 -- ARGV[4]   result (msgpack)
+-- ARGV[5]   the most finished tasks to keep in the shard, or ""
 -- Reply     {"ACCEPTED"}: stored now, or by the same report before
 --           {"UNKNOWN"} | a refusal (shared/holder.lua)
 --@include shared/holder
 
-local id, agent, token, result = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local id, agent, token, result, most = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local record = load_current(id)
 if not record then
   return { "UNKNOWN" }
@@ -26,4 +27,5 @@ if refused then
 end
 redis.call("SET", results .. id, result)
 settle(id, record, "completed", {})
+trim(most)
 return { "ACCEPTED" }
