@@ -5,6 +5,7 @@ All public names come from here; the modules carry the names of the in-memory in
 
 from converge_redis.async_store import AsyncRedisStore
 from converge_redis.audit import Violation
+from converge_redis.claim_keeper import ClaimKeeper
 from converge_redis.embedded import EmbeddedServer
 from converge_redis.errors import (
     AdmissionDeniedError,
@@ -41,6 +42,9 @@ from converge_redis.pool_manager import AsyncPoolManager, PoolManager
 from converge_redis.store import RedisStore
 from converge_redis.task import Task, TaskState, Topic
 from converge_redis.task_manager import AsyncTaskManager, TaskManager
+from converge_redis.worker import Worker
+from converge_redis.working.claim import Claim, current_claim
+from converge_redis.working.outcomes import TaskFailure, TryLater
 
 __all__ = [
     "AdmissionDeniedError",
@@ -48,6 +52,8 @@ __all__ = [
     "AsyncPoolManager",
     "AsyncRedisStore",
     "AsyncTaskManager",
+    "Claim",
+    "ClaimKeeper",
     "ClaimLostError",
     "ConfigurationError",
     "ConvergeError",
@@ -75,10 +81,14 @@ __all__ = [
     "Task",
     "TaskCancelledError",
     "TaskExistsError",
+    "TaskFailure",
     "TaskManager",
     "TaskState",
     "TokenAdmission",
     "Topic",
+    "TryLater",
     "Violation",
     "WhitelistAdmission",
+    "Worker",
+    "current_claim",
 ]

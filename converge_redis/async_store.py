@@ -16,6 +16,7 @@ from converge_redis.namespace import DEFAULT_PAYLOAD_LIMIT, Namespace
 from converge_redis.operation import Gives, Operation, Steps
 from converge_redis.operations import values
 from converge_redis.operations.opening import open_namespace
+from converge_redis.store import RedisStore
 from converge_redis.verbs import AsyncFacade, averb
 
 T = TypeVar("T")
@@ -57,12 +58,19 @@ class AsyncRedisStore(AsyncFacade):
         max_finished: int | None = None,
     ) -> None:
         check_client(client)
-        self.namespace = Namespace(
-            namespace, shards, payload_limit, claim_ttl_sec, retention_sec, max_finished
-        )
+        space = Namespace(namespace, shards, payload_limit, claim_ttl_sec, retention_sec, max_finished)
+        self._set_up(space, lambda: async_clone(client), client)
+
+    def _set_up(
+        self,
+        space: Namespace,
+        make_client: Callable[[], "redis.asyncio.Redis"],
+        given_client: "redis.asyncio.Redis | None" = None,
+    ) -> None:
+        self.namespace = space
         self._store = self
-        self._given_client: redis.asyncio.Redis | None = client
-        self._make_client: Callable[[], redis.asyncio.Redis] = lambda: async_clone(client)
+        self._given_client = given_client
+        self._make_client = make_client
         self._runners = dict[asyncio.AbstractEventLoop, LoopRunner]()
         self._lock = threading.Lock()
         self._open = False
@@ -98,19 +106,18 @@ class AsyncRedisStore(AsyncFacade):
         Raises:
             ConfigurationError: The URL or an option is malformed.
         """
-        client = async_client(url, options)
-        store = cls(
-            client,
-            namespace,
-            shards,
-            payload_limit=payload_limit,
-            claim_ttl_sec=claim_ttl_sec,
-            retention_sec=retention_sec,
-            max_finished=max_finished,
-        )
-        store._given_client = None
-        store._make_client = lambda: async_client(url, options)
+        async_client(url, options)  # raises for what is malformed
+        space = Namespace(namespace, shards, payload_limit, claim_ttl_sec, retention_sec, max_finished)
+        store = cls.__new__(cls)
+        store._set_up(space, lambda: async_client(url, options))
         return store
+
+    @classmethod
+    def like(cls, store: RedisStore) -> Self:
+        """Make a store with the server, namespace and settings of a blocking one."""
+        made = cls.__new__(cls)
+        made._set_up(store.namespace, store.new_async_client)
+        return made
 
     put = averb(values.put)
     get = averb(values.get)

@@ -202,7 +202,7 @@ class ClaimKeeper:
         self._lose(
             lease,
             ClaimLostError(
-                f"agent {agent!r} may have lost task {task_id!r}: the lease ran out before it could be renewed"
+                f"agent {agent!r} may have lost task {task_id!r}: its lease ran out before a renewal"
             ),
         )
 

@@ -68,7 +68,7 @@ class RedisStore(Facade):
         self._store = self
         self._client = client
         self._owns_client = False
-        self._make_async_client: Callable[[], Any] = lambda: async_twin(client)
+        self.new_async_client: Callable[[], Any] = lambda: async_twin(client)
         self._open = False
         self._closed = False
         self._background: tuple[BackgroundLoop, LoopRunner] | None = None
@@ -112,7 +112,7 @@ class RedisStore(Facade):
             max_finished=max_finished,
         )
         store._owns_client = True
-        store._make_async_client = lambda: async_client(url, options)
+        store.new_async_client = lambda: async_client(url, options)
         return store
 
     put = verb(values.put)
@@ -260,7 +260,7 @@ class RedisStore(Facade):
 
     def new_runner(self) -> LoopRunner:
         """Make what carries work out in another event loop, with connections of its own."""
-        client = self._make_async_client()
+        client = self.new_async_client()
         return LoopRunner(client, True, calls_at_once(client), self.namespace)
 
     def _check_not_closed(self) -> None:

@@ -1,0 +1,365 @@
+"""The worker loop: claim, keep the claim alive, run the handler, settle."""
+
+import asyncio
+import contextlib
+import logging
+import random
+import signal
+import threading
+from collections.abc import Callable, Coroutine, Iterable
+from functools import partial
+from typing import Any
+
+from converge_redis.async_store import AsyncRedisStore
+from converge_redis.checks import check_id, check_integer, check_seconds
+from converge_redis.claim_keeper import ClaimKeeper
+from converge_redis.errors import (
+    ConvergeError,
+    InvalidTypeError,
+    InvalidValueError,
+    NotAuthorizedError,
+    StoreAuthenticationError,
+    StoreClosedError,
+    StoreUnavailableError,
+)
+from converge_redis.listening.claimers import Claimer
+from converge_redis.listening.listener import Listener
+from converge_redis.operation import Steps, listen
+from converge_redis.operations.claiming import claim_or_wait, visible_lanes
+from converge_redis.operations.holding import extend_claims
+from converge_redis.store import RedisStore
+from converge_redis.task import Task
+from converge_redis.task_manager import AsyncTaskManager
+from converge_redis.working.claim import Claim
+from converge_redis.working.handlers import Handler, Handlers
+from converge_redis.working.outcomes import TaskFailure, TryLater, reason_of
+
+WAIT_SECONDS = 3600.0
+LONGEST_PAUSE = 2.0
+LONGEST_BACKOFF = 3600.0
+
+_log = logging.getLogger("converge_redis")
+
+
+class Worker:
+    """Works on tasks until it is told to end.
+
+    It waits for tasks by push, renews their claims from a thread of its own (`ClaimKeeper`), and runs a
+    handler for each: coroutine functions in its event loop, plain functions in threads. What the handler
+    returns is reported. A handler whose claim is lost, or whose task is cancelled, is cancelled too; a plain
+    function is told by `current_claim`. What it returns then changes nothing.
+
+    Args:
+        store: Where the tasks are.
+        agent_id: The agent that claims; one for each worker.
+        handler: ``handler(task)`` returns the result, or raises: `TaskFailure` (failed for good), `TryLater`
+            (given back), anything else: tried again up to `retries` times, then failed with the exception as
+            the reason.
+        pool_ids: The pools that the agent is in; None: no filter, as in `TaskManager.claim_next`.
+        capabilities: What the agent can do; None: no filter.
+        topics: The topics that the agent takes; None: no filter.
+        concurrency: How many tasks it works on at a time.
+        retries: How many attempts may follow the first one of a task when the handler raises.
+        backoff_sec: Seconds before the second attempt, at most; doubled for each further one, and drawn from
+            the upper half of that.
+        grace_sec: Seconds that handlers have to finish when the worker is told to end.
+        on_event: Called with ``"claimed"``, ``"completed"``, ``"failed"``, ``"released"`` or ``"lost"``, and
+            the task.
+
+    Raises:
+        InvalidTypeError, InvalidValueError: An argument is malformed.
+    """
+
+    def __init__(
+        self,
+        store: RedisStore | AsyncRedisStore,
+        agent_id: str,
+        handler: Handler,
+        *,
+        pool_ids: Iterable[str] | None = None,
+        capabilities: Iterable[str] | None = None,
+        topics: Iterable[str] | None = None,
+        concurrency: int = 1,
+        retries: int = 0,
+        backoff_sec: float = 1.0,
+        grace_sec: float = 30.0,
+        on_event: Callable[[str, Task], None] | None = None,
+    ) -> None:
+        if not isinstance(store, RedisStore | AsyncRedisStore):
+            raise InvalidTypeError(
+                f"store must be a RedisStore or AsyncRedisStore, not {type(store).__name__}"
+            )
+        self._given = store
+        self._agent_id = check_id("agent_id", agent_id)
+        self._handlers = Handlers(handler)
+        self._visible = visible_lanes(pool_ids, capabilities, topics)
+        self._concurrency = check_integer("concurrency", concurrency, 1, 1000)
+        self._retries = check_integer("retries", retries, 0, 2**31)
+        self._backoff = check_seconds("backoff_sec", backoff_sec, zero=True)
+        self._grace = check_seconds("grace_sec", grace_sec, zero=True)
+        self._on_event = on_event or (lambda _event, _task: None)
+        self._claims = dict[tuple[str, int], Claim]()
+        self._running = set[asyncio.Task[None]]()
+        self._claimer: Claimer | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._drains = False
+        self._changed = asyncio.Event()
+
+    def run(self) -> None:
+        """Work until `drain` is called, or, in the main thread, SIGTERM or SIGINT is received.
+
+        Raises:
+            StoreAuthenticationError, ConfigurationError: The store cannot be used.
+        """
+        asyncio.run(self._run_until_signal())
+
+    def drain(self, grace: float | None = None) -> None:
+        """Make the worker end: it claims nothing more, lets handlers finish, and gives back what is left.
+
+        What is given back does not use up an attempt. From any thread; returns at once.
+
+        Args:
+            grace: Seconds that handlers have to finish; None: the worker's `grace_sec`.
+        """
+        if grace is not None:
+            self._grace = check_seconds("grace", grace, zero=True)
+        self._drains = True
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # it has ended already
+                self._loop.call_soon_threadsafe(self._notice_drain)
+
+    def _notice_drain(self) -> None:
+        if self._claimer is not None:
+            self._claimer.give_up()
+        self._changed.set()
+
+    async def _run_until_signal(self) -> None:
+        loop = asyncio.get_running_loop()
+        in_main = threading.current_thread() is threading.main_thread()
+        signals = (signal.SIGTERM, signal.SIGINT) if in_main else ()
+        for number in signals:
+            loop.add_signal_handler(number, self.drain)
+        try:
+            await self.arun()
+        finally:
+            for number in signals:
+                loop.remove_signal_handler(number)
+
+    async def arun(self) -> None:
+        """Work until `drain` is called, as `run`, in a running event loop; signals are the caller's.
+
+        When it is cancelled, it drains without any grace.
+        """
+        self._loop = asyncio.get_running_loop()
+        if isinstance(self._given, AsyncRedisStore):
+            await self._work(self._given)
+        else:
+            async with AsyncRedisStore.like(self._given) as store:
+                await self._work(store)
+
+    async def _work(self, store: AsyncRedisStore) -> None:
+        await store.open()
+        manager = AsyncTaskManager(store)
+        self._listener = await store.run(_listener())
+        with ClaimKeeper(store, self._on_claim_lost) as self._keeper:
+            try:
+                while not self._drains:
+                    if len(self._running) < self._concurrency:
+                        await self._claim(store, manager)
+                    else:
+                        self._changed.clear()
+                        await self._changed.wait()
+                await self._finish(self._grace)
+            finally:
+                await self._finish(0.0)
+                self._handlers.close()
+
+    async def _claim(self, store: AsyncRedisStore, manager: AsyncTaskManager) -> None:
+        """Claim as many tasks as there is room for, and begin with them."""
+        room = self._concurrency - len(self._running)
+        steps = claim_or_wait(
+            store.namespace, self._agent_id, self._visible, room, WAIT_SECONDS, self._on_joined
+        )
+        try:
+            tasks = await store.run(steps)
+        except (StoreAuthenticationError, StoreClosedError):
+            raise
+        except ConvergeError as error:
+            _log.warning("worker %r cannot claim: %s", self._agent_id, error)
+            await asyncio.sleep(random.uniform(0.2, LONGEST_PAUSE))  # noqa: S311 - spreads load
+            return
+        claimed_after = self._claimer.sent_at if self._claimer is not None else None
+        for task in tasks:
+            claim = Claim(task)
+            key = task.id, task.claim_token or 0
+            self._claims[key] = claim
+            self._keeper.keep(task, claimed_after)
+            self._listener.hold(*key, partial(self._ask_why, store, claim))
+            self._tell("claimed", task)
+            self._spawn(self._work_on(manager, claim))
+
+    def _on_joined(self, claimer: Claimer) -> None:
+        self._claimer = claimer
+        if self._drains:
+            claimer.give_up()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        running = asyncio.get_running_loop().create_task(work)
+        self._running.add(running)
+        running.add_done_callback(self._on_end)
+
+    def _on_end(self, running: "asyncio.Task[None]") -> None:
+        self._running.discard(running)
+        self._changed.set()
+        if not running.cancelled() and running.exception() is not None:
+            _log.error("worker %r failed to settle a task", self._agent_id, exc_info=running.exception())
+
+    async def _finish(self, grace: float) -> None:
+        """Wait for what is under way; then give it back."""
+        if self._running and grace > 0:
+            await asyncio.wait(self._running, timeout=grace)
+        for running in self._running:
+            running.cancel()
+        while self._running:
+            await asyncio.wait(self._running)
+
+    # One task
+
+    async def _work_on(self, manager: AsyncTaskManager, claim: Claim) -> None:
+        task = claim.task
+        try:
+            starting = asyncio.ensure_future(self._start(manager, claim))
+            try:
+                result = await self._handlers.run(claim)
+            except asyncio.CancelledError:
+                await self._give_back(manager, claim, 0.0, count_attempt=False)
+                raise
+            except TryLater as later:
+                await self._give_back(manager, claim, later.delay, count_attempt=False)
+            except TaskFailure as failure:
+                await self._fail(manager, claim, failure.reason)
+            except Exception as error:
+                await self._fail_or_retry(manager, claim, error)
+            else:
+                await starting
+                await self._report(manager, claim, result)
+            finally:
+                starting.cancel()
+        finally:
+            key = task.id, task.claim_token or 0
+            self._keeper.forget(task)
+            self._listener.let_go(*key)
+            self._claims.pop(key, None)
+
+    async def _start(self, manager: AsyncTaskManager, claim: Claim) -> None:
+        task = claim.task
+        try:
+            await manager.start(self._agent_id, task.id, claim_token=task.claim_token)
+        except NotAuthorizedError as error:
+            claim.lose(error)
+        except ConvergeError as error:
+            _log.warning("worker %r cannot say that it has begun task %r: %s", self._agent_id, task.id, error)
+
+    async def _report(self, manager: AsyncTaskManager, claim: Claim, result: Any) -> None:
+        task = claim.task
+        try:
+            await self._settle(
+                "completed",
+                claim,
+                lambda: manager.report(self._agent_id, task.id, result, claim_token=task.claim_token),
+            )
+        except (InvalidTypeError, InvalidValueError) as error:  # a result that cannot be stored
+            await self._fail(manager, claim, reason_of(error, task.attempts))
+
+    async def _fail_or_retry(self, manager: AsyncTaskManager, claim: Claim, error: Exception) -> None:
+        task = claim.task
+        if error is claim.error:
+            self._tell("lost", task)
+            return
+        if task.attempts > self._retries:
+            await self._fail(manager, claim, reason_of(error, task.attempts))
+            return
+        _log.info("attempt %d of task %r failed: %r", task.attempts, task.id, error)
+        longest = min(LONGEST_BACKOFF, self._backoff * 2 ** min(task.attempts - 1, 30))
+        delay = longest * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load
+        await self._give_back(manager, claim, delay, count_attempt=True)
+
+    async def _fail(self, manager: AsyncTaskManager, claim: Claim, reason: Any) -> None:
+        task, agent = claim.task, self._agent_id
+
+        def fail(why: Any) -> Coroutine[Any, Any, bool]:
+            return manager.fail_task(task.id, why, agent_id=agent, claim_token=task.claim_token)
+
+        try:
+            await self._settle("failed", claim, lambda: fail(reason))
+        except (InvalidTypeError, InvalidValueError) as unstorable:
+            instead = reason_of(unstorable, task.attempts)
+            await self._settle("failed", claim, lambda: fail(instead))
+
+    async def _give_back(
+        self, manager: AsyncTaskManager, claim: Claim, delay: float, *, count_attempt: bool
+    ) -> None:
+        task = claim.task
+        await self._settle(
+            "released",
+            claim,
+            lambda: manager.release(
+                self._agent_id,
+                task.id,
+                delay=delay,
+                claim_token=task.claim_token,
+                count_attempt=count_attempt,
+            ),
+        )
+
+    async def _settle(self, event: str, claim: Claim, act: Callable[[], Coroutine[Any, Any, bool]]) -> None:
+        """Tell the server what came out, for as long as the claim is held."""
+        while True:
+            try:
+                accepted = await act()
+            except NotAuthorizedError:
+                accepted = False
+            except StoreClosedError:
+                raise
+            except StoreUnavailableError as error:
+                _log.warning("the outcome of task %r cannot be told yet: %s", claim.task.id, error)
+                if not claim.is_lost:
+                    await asyncio.sleep(random.uniform(0.1, LONGEST_PAUSE))  # noqa: S311 - spreads load
+                    continue
+                accepted = False
+            self._tell(event if accepted else "lost", claim.task)
+            return
+
+    # Lost claims
+
+    def _on_claim_lost(self, task: Task, error: NotAuthorizedError) -> None:
+        """In the keeper's thread: a renewal was refused, or the lease has run out."""
+        claim = self._claims.get((task.id, task.claim_token or 0))
+        if claim is not None:
+            claim.lose(error)
+
+    def _ask_why(self, store: AsyncRedisStore, claim: Claim) -> None:
+        """The server tells that a claim has ended."""
+        asking = asyncio.ensure_future(self._renew(store, claim))
+        asking.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    async def _renew(self, store: AsyncRedisStore, claim: Claim) -> None:
+        task, space = claim.task, store.namespace
+        shard = space.keys.shard_of(task.id)
+        claims = [(task.id, self._agent_id, task.claim_token or 0)]
+        (outcome,) = await store.run(extend_claims(space, shard, claims))
+        if isinstance(outcome, NotAuthorizedError):
+            claim.lose(outcome)
+
+    def _tell(self, event: str, task: Task) -> None:
+        try:
+            self._on_event(event, task)
+        except Exception:
+            _log.exception("on_event failed")
+
+
+def _listener() -> Steps[Listener]:
+    async def itself(listener: Listener) -> Listener:
+        return listener
+
+    return (yield from listen(itself))

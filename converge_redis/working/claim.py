@@ -1,0 +1,82 @@
+"""The claim that a handler works on."""
+
+import threading
+from collections.abc import Callable
+from contextvars import ContextVar
+
+from converge_redis.errors import NotAuthorizedError
+from converge_redis.task import Task
+
+
+class Claim:
+    """A claim of a worker, as its handler may see it by `current_claim`.
+
+    Attributes:
+        task: The task as it was claimed.
+    """
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self._error: NotAuthorizedError | None = None
+        self._is_lost = threading.Event()
+        self._on_lost: Callable[[], None] = lambda: None
+
+    @property
+    def error(self) -> NotAuthorizedError | None:
+        """Why the claim is lost: `TaskCancelledError`, `ClaimLostError`; None: it is not."""
+        return self._error
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the claim is lost: what the handler does from now on is for nothing."""
+        return self._is_lost.is_set()
+
+    def wait_lost(self, timeout: float | None = None) -> bool:
+        """Block until the claim is lost.
+
+        Args:
+            timeout: The most seconds to wait; None: no limit.
+
+        Returns:
+            Whether it is lost.
+        """
+        return self._is_lost.wait(timeout)
+
+    def check(self) -> None:
+        """Raise why the claim is lost, if it is: for blocking handlers, now and then.
+
+        Raises:
+            ClaimLostError, TaskCancelledError: The claim is lost.
+        """
+        if self._error is not None:
+            raise self._error
+
+    def on_lost(self, callback: Callable[[], None]) -> None:
+        """Have something called, in any thread, when the claim is lost; the worker uses it."""
+        self._on_lost = callback
+        if self.is_lost:
+            callback()
+
+    def lose(self, error: NotAuthorizedError) -> None:
+        """Note that the claim is lost; the worker uses it."""
+        if not self.is_lost:
+            self._error = error
+            self._is_lost.set()
+            self._on_lost()
+
+
+_current: ContextVar[Claim] = ContextVar("converge_redis_claim")
+
+
+def current_claim() -> Claim:
+    """Return the claim that the running handler works on.
+
+    Raises:
+        LookupError: No handler of a worker is running here.
+    """
+    return _current.get()
+
+
+def set_current_claim(claim: Claim) -> None:
+    """Set what `current_claim` returns in this context."""
+    _current.set(claim)
