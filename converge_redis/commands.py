@@ -5,7 +5,7 @@ import os
 import signal
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -121,3 +121,105 @@ def demo(path: Path | None, url: str | None) -> None:
     from converge_redis.demo.run import run_demo  # noqa: PLC0415
 
     raise SystemExit(run_demo(path, url or None))
+
+
+@main.command()
+@click.argument("handler", metavar="MODULE:HANDLER")
+@click.option(
+    "--url",
+    envvar="CONVERGE_REDIS_URL",
+    show_envvar=True,
+    required=True,
+    help="Server where the tasks are.",
+)
+@click.option("--namespace", default="converge", show_default=True, help="The fleet's corner of the server.")
+@click.option(
+    "--shards", type=click.IntRange(1), default=1, show_default=True, help="As in the fleet's stores."
+)
+@click.option("--agent-id", help="The agent that claims.  [default: host name and process id]")
+@click.option("--pool", "pools", multiple=True, help="A pool of the agent; may be repeated.")
+@click.option("--topic", "topics", multiple=True, help="A topic that it takes; may be repeated.")
+@click.option("--capability", "capabilities", multiple=True, help="What it can do; may be repeated.")
+@click.option(
+    "--concurrency", type=click.IntRange(1, 1000), default=1, show_default=True, help="Tasks at a time."
+)
+@click.option(
+    "--retries",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Further attempts when the handler raises.",
+)
+@click.option(
+    "--grace",
+    type=click.FloatRange(0),
+    default=30.0,
+    show_default=True,
+    help="Seconds that handlers have to finish at the end.",
+)
+def worker(
+    handler: str,
+    url: str,
+    namespace: str,
+    shards: int,
+    agent_id: str | None,
+    pools: tuple[str, ...],
+    topics: tuple[str, ...],
+    capabilities: tuple[str, ...],
+    concurrency: int,
+    retries: int,
+    grace: float,
+) -> None:
+    """Work on tasks with a function of yours.
+
+    HANDLER is called with each task; what it returns is the result. It may be a coroutine function. Modules
+    are looked for in the working directory too. A filter that is not given is not applied. SIGTERM and SIGINT
+    (Ctrl-C) let running handlers finish, and end the worker.
+    """
+    import logging  # noqa: PLC0415
+    import socket  # noqa: PLC0415
+
+    from converge_redis.errors import ConvergeError  # noqa: PLC0415
+    from converge_redis.store import RedisStore  # noqa: PLC0415
+    from converge_redis.worker import Worker  # noqa: PLC0415
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    function = _load(handler)
+    try:
+        with RedisStore.from_url(url, namespace, shards) as store:
+            Worker(
+                store,
+                agent_id or f"{socket.gethostname()}-{os.getpid()}",
+                function,
+                pool_ids=pools or None,
+                topics=topics or None,
+                capabilities=capabilities or None,
+                concurrency=concurrency,
+                retries=retries,
+                grace_sec=grace,
+            ).run()
+    except ConvergeError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _load(name: str) -> Any:
+    """Import what ``module:attribute`` names."""
+    import importlib  # noqa: PLC0415
+    import sys  # noqa: PLC0415
+
+    module_name, colon, attributes = name.partition(":")
+    if not (module_name and colon and attributes):
+        raise click.BadParameter(f"{name!r} is not of the form module:function", param_hint="MODULE:HANDLER")
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+    try:
+        found: Any = importlib.import_module(module_name)
+        for attribute in attributes.split("."):
+            found = getattr(found, attribute)
+    except (ImportError, AttributeError) as error:
+        raise click.BadParameter(
+            f"{name!r} cannot be loaded: {error}", param_hint="MODULE:HANDLER"
+        ) from error
+    if not callable(found):
+        raise click.BadParameter(f"{name!r} is not a function", param_hint="MODULE:HANDLER")
+    return found

@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any, cast
 
 import redis.asyncio
@@ -32,6 +33,7 @@ class SharedCalls:
         self._free = connections
         self._waiting = deque[_Call]()
         self._is_starting = False
+        self._is_closed = False
         self._tasks = set[asyncio.Task[None]]()
 
     def call(self, command: Parts) -> "asyncio.Future[Any]":
@@ -56,10 +58,10 @@ class SharedCalls:
 
     async def aclose(self) -> None:
         """Give up what is under way: those who wait for it are told that the connection is lost."""
+        self._is_closed = True
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        _fail(self._waiting, exceptions.ConnectionError("the store was closed"))
 
     def _start(self) -> None:
         self._is_starting = False
@@ -70,13 +72,17 @@ class SharedCalls:
                 self._spawn(calls)
 
     def _spawn(self, calls: list[_Call]) -> None:
+        if self._is_closed:
+            _fail(calls, _closed())
+            return
         self._free -= 1
         task = asyncio.get_running_loop().create_task(self._carry_out(calls))
         self._tasks.add(task)
-        task.add_done_callback(self._on_end)
+        task.add_done_callback(partial(self._on_end, calls))
 
-    def _on_end(self, task: "asyncio.Task[None]") -> None:
+    def _on_end(self, calls: list[_Call], task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)
+        _fail(calls, _closed())  # it was cancelled, perhaps before it began; else all calls are settled
         self._free += 1
         self._start()
 
@@ -85,9 +91,6 @@ class SharedCalls:
             await self._exchange(calls)
         except Exception as error:
             _fail(calls, error)
-        except BaseException:
-            _fail(calls, exceptions.ConnectionError("the store was closed"))
-            raise
 
     async def _exchange(self, calls: list[_Call]) -> None:
         """Write all commands, then read their replies."""
@@ -132,6 +135,10 @@ def _settle(future: "asyncio.Future[Any]", reply: Any) -> None:
         future.set_result(reply)
 
 
-def _fail(calls: Sequence[_Call] | deque[_Call], error: Exception) -> None:
+def _fail(calls: Sequence[_Call], error: Exception) -> None:
     for _, future in calls:
         _settle(future, error)
+
+
+def _closed() -> exceptions.ConnectionError:
+    return exceptions.ConnectionError("the store was closed")

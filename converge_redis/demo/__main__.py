@@ -8,7 +8,7 @@ from converge_redis.demo.collector import collect
 from converge_redis.demo.folder import RunFolder
 from converge_redis.demo.lifeline import hold_lifeline
 from converge_redis.demo.submitter import submit
-from converge_redis.demo.worker import Worker
+from converge_redis.demo.worker import make_worker
 from converge_redis.errors import ConvergeError
 from converge_redis.store import RedisStore
 
@@ -24,10 +24,13 @@ def main(role: str, path: str, name: str | None = None) -> None:
     folder = RunFolder(Path(path))
     try:
         with RedisStore.from_url(os.environ["CONVERGE_REDIS_URL"], folder.read_namespace()) as store:
-            hold_lifeline(name or role, store)
             if name is not None:
-                Worker(store, folder, folder.read_worker(name)).work()
-            elif role == "submitter":
+                worker = make_worker(store, folder, folder.read_worker(name))
+                hold_lifeline(name, worker.drain)
+                worker.run()
+                return
+            hold_lifeline(role, store.close)
+            if role == "submitter":
                 submit(store, folder)
             else:
                 collect(store, folder)

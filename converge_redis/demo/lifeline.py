@@ -3,25 +3,24 @@
 import os
 import sys
 import threading
-
-from converge_redis.store import RedisStore
+from collections.abc import Callable
 
 STOP = b"stop\n"
 
 
-def hold_lifeline(role: str, store: RedisStore) -> None:
-    """Close the store when the main process says ``stop``; end at once when it is gone, however it ended.
+def hold_lifeline(role: str, stop: Callable[[], None]) -> None:
+    """Stop when the main process says ``stop``; end at once when it is gone, however it ended.
 
     Args:
         role: What this process is, for the message.
-        store: Its store; what waits on it ends with `StoreClosedError`.
+        stop: Called, in a thread of its own, to end the work of this process.
     """
-    threading.Thread(target=_hold, args=(role, store), daemon=True).start()
+    threading.Thread(target=_hold, args=(role, stop), daemon=True).start()
 
 
-def _hold(role: str, store: RedisStore) -> None:
+def _hold(role: str, stop: Callable[[], None]) -> None:
     if os.read(sys.stdin.fileno(), len(STOP)) == STOP:
-        store.close()
+        stop()
         return
     os.write(sys.stderr.fileno(), f"{role}: the main process is gone, so this one ends too\n".encode())
     os._exit(1)

@@ -35,7 +35,7 @@ class Claimer:
 
     Attributes:
         queued: The shards in whose queues it stands.
-        sent_at: When its last claim script was sent, on ``time.monotonic()``.
+        sent_at: When its last claim script was sent at the earliest, on ``time.monotonic()``.
     """
 
     __slots__ = (
@@ -56,7 +56,7 @@ class Claimer:
         self.number = number
         self.visible = visible
         self.queued = set[int]()
-        self.sent_at = 0.0
+        self.sent_at = time.monotonic()
         self.error: BaseException | None = None
         self.gives_up = False
         self._claimers = claimers
