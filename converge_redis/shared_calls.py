@@ -1,6 +1,7 @@
 """Shared writes on asyncio: calls that are made at the same time travel together, on few connections."""
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Iterable, Sequence
 from functools import partial
@@ -98,13 +99,17 @@ class SharedCalls:
         is_clean = False
         try:
             sent = await _write(connection, calls)
-            for _, future in sent:
-                try:
-                    reply = await connection.read_response()
-                except exceptions.ResponseError as error:
-                    reply = error
-                _settle(future, reply)
+            # One limit for all replies of a write: to set one for each costs as much as to read it.
+            async with asyncio.timeout(connection.socket_timeout):
+                for _, future in sent:
+                    try:
+                        reply = await connection.read_response(timeout=math.inf)
+                    except exceptions.ResponseError as error:
+                        reply = error
+                    _settle(future, reply)
             is_clean = True
+        except TimeoutError as error:
+            raise exceptions.TimeoutError("no reply in time") from error
         finally:
             if not is_clean:  # replies that were not read would be taken for those of the next calls
                 await connection.disconnect(nowait=True)
