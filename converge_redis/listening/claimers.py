@@ -42,6 +42,7 @@ class Claimer:
         "_changed",
         "_claimers",
         "_connection",
+        "_looking",
         "_told",
         "_under_way",
         "error",
@@ -61,6 +62,7 @@ class Claimer:
         self.gives_up = False
         self._claimers = claimers
         self._connection = 0
+        self._looking: int | None = None
         self._told = deque[Work]()
         self._under_way: Work | None = None
         self._changed: asyncio.Future[None] | None = None
@@ -118,8 +120,11 @@ class Claimer:
         """Whether there is work that it has not tried to claim yet."""
         return bool(self._told) or self._under_way is not None
 
-    def looks(self) -> None:
-        """Note that a claim script is about to be sent; from any thread."""
+    def looks(self, shard: int) -> None:
+        """Note that a claim script is about to be sent, which may put it in the queue; from any thread."""
+        if self.error is not None:
+            raise self.error
+        self._looking = shard
         self._connection = self._claimers.connection
         self.sent_at = time.monotonic()
 
@@ -131,7 +136,7 @@ class Claimer:
             queued: Whether it found nothing, and put the claimer in the queue.
             tick_in: The seconds until the listener is to tick there.
         """
-        self._under_way = None
+        self._looking = self._under_way = None
         (self.queued.add if queued else self.queued.discard)(shard)
         if queued and self._connection != self._claimers.connection:
             self._claimers.renew_soon()  # it may have been told while nobody heard
@@ -140,6 +145,8 @@ class Claimer:
 
     def leave(self) -> None:
         """Wait no more; from any thread."""
+        if self._looking is not None:
+            self.queued.add(self._looking)  # a script whose reply is not awaited has put it there, or will
         self._claimers.leave(self)
 
     def unclaimed(self) -> list[Work]:
@@ -245,10 +252,12 @@ class Claimers:
     async def _renew_all(self) -> None:
         for (shard, visible), queued in self._by_queue(list(self._claimers.values())).items():
             for start in range(0, len(queued), CLAIMERS_PER_SCRIPT):
-                some = [one for one in queued[start : start + CLAIMERS_PER_SCRIPT] if shard in one.queued]
+                part = queued[start : start + CLAIMERS_PER_SCRIPT]
+                some = [one for one in part if one.number in self._claimers and shard in one.queued]
                 if some:
                     lanes = await self._renew(shard, visible, [claimer.number for claimer in some])
-                    idle = [claimer for claimer in some if not claimer.has_been_told]
+                    there = [one for one in some if one.number in self._claimers]
+                    idle = [claimer for claimer in there if not claimer.has_been_told]
                     work = [lane for lane, tasks in lanes for _ in range(min(tasks, len(idle)))]
                     for claimer, lane in zip(idle, work, strict=False):
                         claimer.tell((shard, lane))
@@ -290,4 +299,4 @@ class Claimers:
     def leave_all(self) -> None:
         """Forget all claimers."""
         for claimer in list(self._claimers.values()):
-            self.leave(claimer)
+            claimer.leave()

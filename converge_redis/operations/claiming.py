@@ -192,9 +192,9 @@ def _claim_in(
             _read_claimed,
             args_again=(*start, "again", *who, act, *visible),
         )
-        if claimer is not None:
-            claimer.looks()
         try:
+            if claimer is not None:
+                claimer.looks(shard)
             found = yield from ask(operation)
         except StoreUnavailableError:
             if claimed:
