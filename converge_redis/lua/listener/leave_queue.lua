@@ -10,5 +10,5 @@ local numbers = {}
 for i = 3, #ARGV do
   numbers[i - 2] = ARGV[i]
 end
-unregister(ARGV[1], ARGV[2], numbers)
+queues().unregister(ARGV[1], ARGV[2], numbers)
 return { "OK" }

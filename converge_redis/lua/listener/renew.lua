@@ -16,7 +16,7 @@ local numbers = {}
 for i = 1, size do
   numbers[i] = ARGV[3 + i]
 end
-register(listener, profile, table.concat(ARGV, " ", 4 + size) .. " ", numbers)
+queues().register(listener, profile, table.concat(ARGV, " ", 4 + size) .. " ", numbers)
 local reply = { "OK", keep_time(listener) }
 local found = 0
 each_lane(read_filter(ARGV, 4 + size), "-", function(name)

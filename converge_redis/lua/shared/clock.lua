@@ -1,11 +1,15 @@
 -- The server's time, in microseconds since 1970. Doubles hold them exactly until the year 2255.
-local now
+local now, now_text
 do
   local time = redis.call("TIME")
-  now = tonumber(time[1]) * 1000000 + tonumber(time[2])
+  now = time[1] * 1000000 + time[2]
+  now_text = time[1] .. string.sub("00000" .. time[2], -6)
 end
 
 -- Lua's own conversion of a number to text keeps 14 digits only.
 local function int(number)
+  if number == now then
+    return now_text
+  end
   return string.format("%.0f", number)
 end

@@ -5,6 +5,8 @@
 --@include shared/shard
 --@include shared/filter
 
+local read_filter, obstacle = make_filters()
+
 -- Calls `visit(name)` for each lane that the agent may claim from, until it returns true.
 local CHUNK = 16
 

@@ -13,7 +13,7 @@ end
 -- Sends a message to a listener; returns whether it may have been heard. A user who may not publish can still
 -- work, only without being woken.
 local function tell(listener, message)
-  local heard = redis.pcall("PUBLISH", channels .. listener, message)
+  local heard = redis.pcall("PUBLISH", base .. "listener:" .. listener, message)
   if heard ~= 0 then
     return true
   end

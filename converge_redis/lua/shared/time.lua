@@ -9,27 +9,27 @@ redis.call("DEL", base .. "nothing")
 
 local LOST_CLAIMS_KEPT = 10
 
--- Keeps what is told of the last expired claims: one line of JSON each, all values as text.
-local function lost_claims(record, expiries)
-  local line = cjson.encode({
-    agent = record.agent,
-    token = record.token,
-    claimed = record.claimed,
-    lease = record.lease,
-    ended = int(now),
-  })
-  if not record.lost then
-    return line
-  end
-  local kept = record.lost
-  if expiries > LOST_CLAIMS_KEPT then
-    kept = string.sub(kept, string.find(kept, "\n", 1, true) + 1)
-  end
-  return kept .. "\n" .. line
-end
-
 -- An expired claim counts as pending; more of them than `retries` allows fail the task.
 local function expire(id, record)
+  -- Keeps what is told of the last expired claims: one line of JSON each, all values as text.
+  local function lost_claims(record, expiries)
+    local line = cjson.encode({
+      agent = record.agent,
+      token = record.token,
+      claimed = record.claimed,
+      lease = record.lease,
+      ended = int(now),
+    })
+    if not record.lost then
+      return line
+    end
+    local kept = record.lost
+    if expiries > LOST_CLAIMS_KEPT then
+      kept = string.sub(kept, string.find(kept, "\n", 1, true) + 1)
+    end
+    return kept .. "\n" .. line
+  end
+
   tell_holder(id, record)
   local expiries = tonumber(record.expiries or 0) + 1
   local fields = { expiries = int(expiries), lost = lost_claims(record, expiries) }

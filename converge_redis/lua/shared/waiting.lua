@@ -8,127 +8,146 @@
 --@include shared/telling
 --@include shared/filter
 
-local MOST_DOORS = 64
-local MOST_PROFILES = 1000
-local WAITERS_AT_ONCE = 100
-local MOST_WAITERS = 10000
+-- Most scripts need none of it, and each function that is made costs them time: so it is made on demand.
+-- Returns a table of three functions: wake, register, unregister.
+local function make_queues()
+  local read_filter, obstacle = make_filters()
+  local waiting, profiles, doors = base .. "waiting:", base .. "profile:", base .. "door:"
+  local MOST_DOORS = 64
+  local MOST_PROFILES = 1000
+  local WAITERS_AT_ONCE = 100
+  local MOST_WAITERS = 10000
 
-local function parse(text)
-  local parts = {}
-  for part in string.gmatch(text, "([^ ]*) ") do
-    parts[#parts + 1] = part
-  end
-  return read_filter(parts, 1)
-end
-
--- The doors of a filter. Where they would be too many, one of each pool or for all serves as well.
-local function doors_of(filter)
-  local any = { "*" }
-  local pools, topics = filter.pools or any, filter.topics or any
-  if #pools * #topics > MOST_DOORS then
-    topics = any
-  end
-  if #pools > MOST_DOORS then
-    pools = any
-  end
-  local names = {}
-  for _, pool in ipairs(pools) do
-    for _, topic in ipairs(topics) do
-      names[#names + 1] = doors .. pool .. ":" .. topic
+  local function parse(text)
+    local parts = {}
+    for part in string.gmatch(text, "([^ ]*) ") do
+      parts[#parts + 1] = part
     end
+    return read_filter(parts, 1)
   end
-  return names
-end
 
--- Takes a profile for which nobody waits from its doors.
-local function close(profile, filter)
-  for _, door in ipairs(doors_of(filter)) do
-    redis.call("ZREM", door, profile)
-  end
-  redis.call("DEL", profiles .. profile)
-end
-
--- Puts claimers of a listener in the queue of their profile, or renews their places.
-local function register(listener, profile, text, numbers)
-  note_listener(listener)
-  local queue = waiting .. profile
-  redis.call("ZREMRANGEBYSCORE", queue, "-inf", int(now - SOFT))
-  for _, number in ipairs(numbers) do
-    redis.call("ZADD", queue, int(now), listener .. " " .. number)
-  end
-  redis.call("SET", profiles .. profile, text, "PX", SOFT / 1000)
-  keep(queue)
-  for _, door in ipairs(doors_of(parse(text))) do
-    redis.call("ZADD", door, int(now), profile)
-    keep(door)
-  end
-end
-
-local function unregister(listener, profile, numbers)
-  local queue = waiting .. profile
-  for _, number in ipairs(numbers) do
-    redis.call("ZREM", queue, listener .. " " .. number)
-  end
-  if redis.call("EXISTS", queue) == 0 then
-    local text = redis.call("GET", profiles .. profile)
-    if text then
-      close(profile, parse(text))
+  -- The doors of a filter. Where they would be too many, one of each pool or for all serves as well.
+  local function doors_of(filter)
+    local any = { "*" }
+    local pools, topics = filter.pools or any, filter.topics or any
+    if #pools * #topics > MOST_DOORS then
+      topics = any
     end
-  end
-end
-
--- Wakes the first of a queue whose listener is there, and drops those before it.
-local function wake_first(queue, lane)
-  local gone = {}
-  for _ = 1, MOST_WAITERS / WAITERS_AT_ONCE do
-    local first = redis.call("ZRANGE", queue, 0, WAITERS_AT_ONCE - 1)
-    for _, waiter in ipairs(first) do
-      redis.call("ZREM", queue, waiter)
-      local listener, number = string.match(waiter, "^(.-) (.*)$")
-      if not gone[listener] then
-        if tell(listener, "work " .. number .. " " .. lane) then
-          return true
-        end
-        gone[listener] = true
+    if #pools > MOST_DOORS then
+      pools = any
+    end
+    local names = {}
+    for _, pool in ipairs(pools) do
+      for _, topic in ipairs(topics) do
+        names[#names + 1] = doors .. pool .. ":" .. topic
       end
     end
-    if #first < WAITERS_AT_ONCE then
-      return false
+    return names
+  end
+
+  -- Takes a profile for which nobody waits from its doors.
+  local function close(profile, filter)
+    for _, door in ipairs(doors_of(filter)) do
+      redis.call("ZREM", door, profile)
+    end
+    redis.call("DEL", profiles .. profile)
+  end
+
+  -- Puts claimers of a listener in the queue of their profile, or renews their places.
+  local function register(listener, profile, text, numbers)
+    note_listener(listener)
+    local queue = waiting .. profile
+    redis.call("ZREMRANGEBYSCORE", queue, "-inf", int(now - SOFT))
+    for _, number in ipairs(numbers) do
+      redis.call("ZADD", queue, int(now), listener .. " " .. number)
+    end
+    redis.call("SET", profiles .. profile, text, "PX", SOFT / 1000)
+    keep(queue)
+    for _, door in ipairs(doors_of(parse(text))) do
+      redis.call("ZADD", door, int(now), profile)
+      keep(door)
     end
   end
-  return false
+
+  local function unregister(listener, profile, numbers)
+    local queue = waiting .. profile
+    for _, number in ipairs(numbers) do
+      redis.call("ZREM", queue, listener .. " " .. number)
+    end
+    if redis.call("EXISTS", queue) == 0 then
+      local text = redis.call("GET", profiles .. profile)
+      if text then
+        close(profile, parse(text))
+      end
+    end
+  end
+
+  -- Wakes the first of a queue whose listener is there, and drops those before it.
+  local function wake_first(queue, lane)
+    local gone = {}
+    for _ = 1, MOST_WAITERS / WAITERS_AT_ONCE do
+      local first = redis.call("ZRANGE", queue, 0, WAITERS_AT_ONCE - 1)
+      for _, waiter in ipairs(first) do
+        redis.call("ZREM", queue, waiter)
+        local listener, number = string.match(waiter, "^(.-) (.*)$")
+        if not gone[listener] then
+          if tell(listener, "work " .. number .. " " .. lane) then
+            return true
+          end
+          gone[listener] = true
+        end
+      end
+      if #first < WAITERS_AT_ONCE then
+        return false
+      end
+    end
+    return false
+  end
+
+  -- Wakes one claimer of a profile if it may have the lane.
+  local function wake_of(profile, door, lane)
+    local text = redis.call("GET", profiles .. profile)
+    if not text then
+      redis.call("ZREM", door, profile)
+      return false
+    end
+    local filter = parse(text)
+    if obstacle(filter, lane) then
+      return false
+    end
+    local woken = wake_first(waiting .. profile, lane)
+    if redis.call("EXISTS", waiting .. profile) == 0 then
+      close(profile, filter)
+    end
+    return woken
+  end
+
+  -- Wakes one of those who wait and may claim from a lane.
+  local function wake(lane)
+    local pool, topic = string.match(lane, "^(.-):(.-):")
+    for _, name in ipairs({ pool .. ":" .. topic, pool .. ":*", "*:" .. topic, "*:*" }) do
+      local door = doors .. name
+      for _, profile in ipairs(redis.call("ZRANGE", door, 0, MOST_PROFILES - 1)) do
+        if wake_of(profile, door, lane) then
+          return
+        end
+      end
+    end
+  end
+
+  return { wake = wake, register = register, unregister = unregister }
 end
 
--- Wakes one claimer of a profile if it may have the lane.
-local function wake_of(profile, door, lane)
-  local text = redis.call("GET", profiles .. profile)
-  if not text then
-    redis.call("ZREM", door, profile)
-    return false
-  end
-  local filter = parse(text)
-  if obstacle(filter, lane) then
-    return false
-  end
-  local woken = wake_first(waiting .. profile, lane)
-  if redis.call("EXISTS", waiting .. profile) == 0 then
-    close(profile, filter)
-  end
-  return woken
+local made_queues
+
+local function queues()
+  made_queues = made_queues or make_queues()
+  return made_queues
 end
 
 -- Wakes one of those who wait and may claim from a lane.
 local function wake(lane)
-  if redis.call("EXISTS", listeners) == 0 then
-    return
-  end
-  local pool, topic = string.match(lane, "^(.-):(.-):")
-  for _, name in ipairs({ pool .. ":" .. topic, pool .. ":*", "*:" .. topic, "*:*" }) do
-    local door = doors .. name
-    for _, profile in ipairs(redis.call("ZRANGE", door, 0, MOST_PROFILES - 1)) do
-      if wake_of(profile, door, lane) then
-        return
-      end
-    end
+  if redis.call("EXISTS", listeners) == 1 then
+    queues().wake(lane)
   end
 end

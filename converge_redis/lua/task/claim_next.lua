@@ -37,7 +37,7 @@ if sending == "again" then
 end
 
 if woken_for or act == "leave" then
-  unregister(listener, profile, { number })
+  queues().unregister(listener, profile, { number })
 end
 sweep()
 
@@ -85,5 +85,5 @@ end
 if act == "look" or act == "leave" then
   return { "NOTHING", "" }
 end
-register(listener, profile, table.concat(ARGV, " ", FILTER) .. " ", { number })
+queues().register(listener, profile, table.concat(ARGV, " ", FILTER) .. " ", { number })
 return { "NOTHING", keep_time(listener) }
