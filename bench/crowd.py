@@ -28,7 +28,9 @@ class Member:
 
 
 @contextlib.contextmanager
-def crowd(url: str, claimers: int, processes: int, filters: Sequence[Filter] = ({},)) -> Iterator[list[Member]]:
+def crowd(
+    url: str, claimers: int, processes: int, filters: Sequence[Filter] = ({},), others: int = 0
+) -> Iterator[list[Member]]:
     """Start processes of claimers that each claim one task; return when all of them wait.
 
     Args:
@@ -36,6 +38,7 @@ def crowd(url: str, claimers: int, processes: int, filters: Sequence[Filter] = (
         claimers: How many there are in all.
         processes: Over how many processes.
         filters: What they may claim, as `claim_next` takes it; claimers take them in turn.
+        others: How many wait already.
     """
     context = multiprocessing.get_context("spawn")
     members = []
@@ -47,7 +50,7 @@ def crowd(url: str, claimers: int, processes: int, filters: Sequence[Filter] = (
         members.append(Member(process, near))
     try:
         with redis.Redis.from_url(url) as client:
-            while waiting(client) < claimers:
+            while waiting(client) < claimers + others:
                 time.sleep(0.02)
         yield members
     finally:

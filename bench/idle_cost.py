@@ -2,8 +2,8 @@
 
     python bench/idle_cost.py [--claimers 1000] [--processes 4] [--seconds 20]
 
-All claimers wait for work, and none comes. Counted are all commands of INFO commandstats, those inside scripts
-too. Exits with 1 unless there is less than 0.1 a second for each claimer.
+All claimers wait for work, and none comes. Counted are all commands of INFO commandstats, those inside
+scripts too. Exits with 1 unless there is less than 0.1 a second for each claimer.
 """
 
 import argparse

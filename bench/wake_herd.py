@@ -2,9 +2,9 @@
 
     python bench/wake_herd.py [--claimers 1000] [--processes 4]
 
-Half of the claimers take anything, half have filters. One task is submitted, then 100 at once in one call, then
-100 at once in single calls. Claim scripts are counted by MONITOR. Exits with 1 unless the single task costs at
-most 3 claim scripts, and the hundreds at most 2 a task, and all are claimed.
+Half of the claimers take anything, half have filters. One task is submitted, then 100 at once in one call,
+then 100 at once in single calls. Claim scripts are counted by MONITOR. Exits with 1 unless the single task
+costs at most 3 claim scripts, and the hundreds at most 2 a task, and all are claimed.
 """
 
 import argparse
@@ -31,7 +31,7 @@ class ClaimScripts:
     def __init__(self, url: str) -> None:
         self.count = 0
         self._client = redis.Redis.from_url(url)
-        self._monitor: Any = self._client.monitor()
+        self._monitor: Any = self._client.monitor()  # type: ignore[no-untyped-call]
         self._monitor.__enter__()
         threading.Thread(target=self._listen, daemon=True).start()
 
@@ -82,7 +82,9 @@ def main() -> int:
             submit([Task(topic="news", pool_id="readers") for _ in range(tasks)])
             done = claimed(members, tasks)
             ran = (scripts.count - before) / tasks
-            print(f"{what}: {done} of {tasks} claimed, {ran:.2f} claim scripts a task (target: at most {most})")
+            print(
+                f"{what}: {done} of {tasks} claimed, {ran:.2f} claim scripts a task (target: at most {most})"
+            )
             return done == tasks and ran <= most
 
         good &= measure("one task", 1, 3, lambda tasks: manager.submit(tasks[0]))

@@ -35,7 +35,7 @@ class LoopRunner:
         self._client = client
         self._owns_client = owns_client
         self._calls = SharedCalls(client, connections)
-        self._listener = Listener(client, space, self._run_for_listener)
+        self._listener = Listener(client, space, self._run_for_listener, self._calls.settled)
         self._closed = False
 
     async def run(self, work: Operation[T] | Steps[T]) -> T:

@@ -57,6 +57,11 @@ class SharedCalls:
         """Send commands together; returns replies and errors, in their order."""
         return await asyncio.gather(*[self.call(command) for command in commands], return_exceptions=True)
 
+    async def settled(self) -> None:
+        """Wait until what is under way now has its replies, also those that nobody waits for any more."""
+        if self._tasks:
+            await asyncio.wait(list(self._tasks))
+
     async def aclose(self) -> None:
         """Give up what is under way: those who wait for it are told that the connection is lost."""
         self._is_closed = True

@@ -10,6 +10,8 @@ import redis.asyncio
 from redis import exceptions
 from redis.asyncio.client import PubSub
 
+from converge_redis.sending import raise_for
+
 SILENCE_SECONDS = 15.0
 """A connection silent for so long is asked for a sign of life, and given up after as long again."""
 
@@ -57,6 +59,8 @@ class Channel:
                 await pubsub.connect()  # type: ignore[no-untyped-call]
                 pause = 0.0
                 await self._hear(pubsub)
+            except exceptions.ResponseError as error:
+                raise_for(error)  # such as a user who may not subscribe: waiting would be in vain
             except _LOST:
                 pause = min(LONGEST_PAUSE, pause * 2 or 0.02)
             finally:

@@ -116,6 +116,11 @@ class Claimer:
         self.notice()
 
     @property
+    def is_looking(self) -> bool:
+        """Whether a claim script may be under way."""
+        return self._looking is not None
+
+    @property
     def has_been_told(self) -> bool:
         """Whether there is work that it has not tried to claim yet."""
         return bool(self._told) or self._under_way is not None
@@ -164,6 +169,7 @@ class Claimers:
         leave: Takes some from a shard's queue.
         pass_on: Wakes somebody else for a lane of a shard.
         ticks: Has the listener tick in a shard, after some seconds.
+        settled: Waits until the calls that are under way have ended.
     """
 
     def __init__(
@@ -174,6 +180,7 @@ class Claimers:
         leave: Callable[[int, Visible, Sequence[int]], Awaitable[None]],
         pass_on: Callable[[int, str], Coroutine[Any, Any, None]],
         ticks: Callable[[int, float], None],
+        settled: Callable[[], Awaitable[None]],
     ) -> None:
         self.listener = listener
         self.is_heard = is_heard
@@ -183,6 +190,7 @@ class Claimers:
         self._renew = renew
         self._leave = leave
         self._pass_on = pass_on
+        self._settled = settled
         self._numbers = itertools.count(1)
         self._claimers = dict[int, Claimer]()
         self._leaving = deque[Claimer]()
@@ -284,6 +292,8 @@ class Claimers:
         for claimer in leaving:
             to_pass_on += claimer.unclaimed()
         try:
+            if any(claimer.is_looking for claimer in leaving):
+                await self._settled()  # on another connection, the farewell might overtake the claim script
             for (shard, visible), queued in self._by_queue(leaving).items():
                 for start in range(0, len(queued), CLAIMERS_PER_SCRIPT):
                     numbers = [claimer.number for claimer in queued[start : start + CLAIMERS_PER_SCRIPT]]

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Protocol, TypeVar
 
 import redis.asyncio
@@ -39,9 +39,16 @@ class Listener:
         client: The client whose settings the connection is made with.
         space: The namespace.
         run: Carries out work on the server.
+        settled: Waits until the calls that are under way have ended.
     """
 
-    def __init__(self, client: "redis.asyncio.Redis", space: Namespace, run: Run) -> None:
+    def __init__(
+        self,
+        client: "redis.asyncio.Redis",
+        space: Namespace,
+        run: Run,
+        settled: Callable[[], Awaitable[None]],
+    ) -> None:
         self._space = space
         self._run = run
         self._id = call_id()
@@ -56,6 +63,7 @@ class Listener:
             self._leave,
             self._pass_on,
             self._time.set,
+            settled,
         )
         self._holders = dict[tuple[str, int], Callable[[], None]]()
         self._tasks: list[asyncio.Task[None]] = []

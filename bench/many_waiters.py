@@ -1,0 +1,106 @@
+"""How much is a waiter in a process of very many?
+
+    python bench/many_waiters.py [--waiters 20000]
+
+So many tasks are waited for on asyncio, each by a `wait_until_done` of its own, while another process
+finishes them; then once more by one `as_completed`. Exits with 1 unless all are told the right end, on one
+connection.
+"""
+
+import argparse
+import asyncio
+import multiprocessing
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import redis
+
+from converge_redis import (
+    AsyncRedisStore,
+    AsyncTaskManager,
+    EmbeddedServer,
+    RedisStore,
+    TaskManager,
+    TaskState,
+)
+from converge_redis.task import Task
+
+WAIT_SECONDS = 120.0
+
+
+def finish(url: str, tasks: int) -> None:
+    """Claim and report so many tasks."""
+    with RedisStore.from_url(url) as store:
+        manager = TaskManager(store)
+        while tasks > 0:
+            for task in manager.claim_next("worker", count=500, wait=WAIT_SECONDS):
+                manager.report("worker", task.id, task.id, claim_token=task.claim_token)
+                tasks -= 1
+
+
+async def measure(url: str, waiters: int) -> bool:
+    """Print the figures; return whether all is well."""
+    client: Any = redis.Redis.from_url(url)
+    good = True
+    async with AsyncRedisStore.from_url(url) as store:
+        manager = AsyncTaskManager(store)
+        for way in ("wait_until_done", "as_completed"):
+            ids = await manager.submit_many(Task() for _ in range(waiters))
+            used, resident = client.info("memory")["used_memory"], _resident()
+            begun = time.perf_counter()
+            if way == "wait_until_done":
+                waits = [asyncio.create_task(manager.wait_until_done(one, WAIT_SECONDS)) for one in ids]
+                waiting: asyncio.Future[list[Task | None]] = asyncio.gather(*waits)
+            else:
+                waiting = asyncio.ensure_future(_collect(manager, ids))
+            await _registered(client, store.namespace.keys.named(0)["watchers:"] + ids[-1])
+            registered = time.perf_counter()
+            listeners = len(client.client_list(_type="pubsub"))
+            mine, theirs = _resident() - resident, client.info("memory")["used_memory"] - used
+            worker = multiprocessing.get_context("spawn").Process(target=finish, args=(url, waiters))
+            worker.start()
+            ended = await waiting
+            told = time.perf_counter()
+            worker.join()
+            right = sum(
+                task is not None and task.state is TaskState.COMPLETED and task.result == task.id
+                for task in ended
+            )
+            print(
+                f"{way}: {right} of {waiters} told right, {listeners} connections listen; registered "
+                f"in {registered - begun:.1f} s, told after {told - registered:.1f} s; for each waiter "
+                f"{mine // waiters} bytes in the process, {theirs // waiters} in the server"
+            )
+            good &= right == waiters and listeners == 1
+    client.close()
+    return good
+
+
+async def _registered(client: Any, key: str) -> None:
+    while not client.exists(key):  # noqa: ASYNC110 - another server's state
+        await asyncio.sleep(0.01)
+
+
+async def _collect(manager: AsyncTaskManager, ids: list[str]) -> list[Task | None]:
+    return [task async for task in manager.as_completed(ids, WAIT_SECONDS)]
+
+
+def _resident() -> int:
+    """Return the memory that this process has, in bytes (Linux)."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+def main() -> int:
+    """Measure; return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--waiters", type=int, default=20_000)
+    options = parser.parse_args()
+    with EmbeddedServer() as server:
+        return 0 if asyncio.run(measure(server.url, options.waiters)) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
