@@ -30,19 +30,20 @@ class ClaimScripts:
 
     def __init__(self, url: str) -> None:
         self.count = 0
-        self._client = redis.Redis.from_url(url)
+        self._client = redis.Redis.from_url(url, socket_timeout=None)
         self._monitor: Any = self._client.monitor()  # type: ignore[no-untyped-call]
         self._monitor.__enter__()
         threading.Thread(target=self._listen, daemon=True).start()
 
     def _listen(self) -> None:
-        sha = Script("task/claim_next").sha
+        by_sha = f'"EVALSHA" "{Script("task/claim_next").sha}"'.encode()
+        in_full = b'"EVAL" "-- claim_next'
         while True:
             try:
-                command = self._monitor.next_command()["command"]
+                line = self._monitor.connection.read_response()
             except (redis.RedisError, OSError, ValueError):
-                return
-            self.count += f"EVALSHA {sha}" in command or command.startswith("EVAL -- claim_next")
+                return  # the server has ended
+            self.count += by_sha in line or in_full in line
 
 
 def claimed(members: list[Member], tasks: int) -> int:

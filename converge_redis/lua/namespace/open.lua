@@ -6,8 +6,9 @@
 
 local layout = KEYS[1]
 
-redis.call("HSETNX", layout, "version", ARGV[1])
-redis.call("HSETNX", layout, "shards", ARGV[2])
+if redis.call("EXISTS", layout) == 0 then -- else nothing is written: a full server would refuse it
+  redis.call("HSET", layout, "version", ARGV[1], "shards", ARGV[2])
+end
 local info = redis.pcall("INFO", "memory") -- refused to some users, and unknown to some servers
 local policy = type(info) == "string" and string.match(info, "maxmemory_policy:([%w-]+)") or ""
 return { "OPEN", redis.call("HGET", layout, "version"), redis.call("HGET", layout, "shards"), policy }

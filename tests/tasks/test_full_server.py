@@ -1,0 +1,48 @@
+"""A server that has reached its maxmemory takes no new tasks, and the fleet can finish those that it has."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from converge_redis import StoreFullError, Task
+from tests.fleet import Fleet
+
+
+@contextmanager
+def full(fleet: Fleet) -> Iterator[None]:
+    """Have the server refuse whatever may take memory."""
+    fleet.raw.config_set("maxmemory", 1)
+    try:
+        yield
+    finally:
+        fleet.raw.config_set("maxmemory", 0)
+
+
+async def test_a_full_server_refuses_tasks_and_lets_the_fleet_finish(real_fleet: Fleet) -> None:
+    fleet, manager = real_fleet, real_fleet.manager()
+    await manager.submit_many([Task(topic="t") for _ in range(5)])
+    held = (await manager.claim_next("early"))[0]
+    with full(fleet):
+        refused = Task()
+        with pytest.raises(StoreFullError, match="maxmemory"):
+            await manager.submit(refused)
+        assert await manager.get_tasks([refused.id]) == [None]
+        assert await manager.extend_claim("early", held.id, claim_token=held.claim_token)
+        assert await manager.release("early", held.id, claim_token=held.claim_token)
+        newcomer = fleet.manager()  # another process, started only now
+        claimed = await newcomer.claim_next("late", count=5)
+        assert len(claimed) == 5
+        for task in claimed[:-1]:
+            assert await newcomer.report("late", task.id, "result", claim_token=task.claim_token)
+        last = claimed[-1]
+        assert await newcomer.fail_task("late", last.id, reason="reason", claim_token=last.claim_token)
+        assert await newcomer.claim_next("late", wait=0.05) == []
+        counts = await newcomer.counts()
+    assert (counts["completed"], counts["failed"], counts["pending"]) == (4, 1, 0)
+    await manager.submit(refused)
+
+
+async def test_a_new_namespace_needs_memory(real_fleet: Fleet) -> None:
+    with full(real_fleet), pytest.raises(StoreFullError, match="maxmemory"):
+        await real_fleet.manager().counts()
