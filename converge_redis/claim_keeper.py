@@ -23,6 +23,8 @@ LONGEST_PAUSE = 1.0
 MOST_PATIENCE = 5.0
 TOGETHER_SECONDS = 0.01
 CLAIMS_PER_SCRIPT = 200
+WORRYING_FAILURES = 3
+"""One after another; a busy machine alone causes fewer."""
 
 OnClaimLost = Callable[[Task, NotAuthorizedError], None]
 
@@ -166,8 +168,7 @@ class ClaimKeeper:
             async with asyncio.timeout(min(max(left / 2, MOST_PATIENCE / 10), MOST_PATIENCE)):
                 outcomes = await self._runner.run(extend_claims(self._space, shard, claims))
         except (ConvergeError, TimeoutError) as error:
-            for lease in leases:
-                self._try_again(lease, error)
+            self._try_again([lease for lease in leases if lease.is_kept], error)
             return
         for lease, outcome in zip(leases, outcomes, strict=True):
             if lease.is_kept:
@@ -185,12 +186,15 @@ class ClaimKeeper:
             self._renew_at(lease, due)
             self._watch_end(lease)
 
-    def _try_again(self, lease: _Lease, error: Exception) -> None:
-        if lease.is_kept:
+    def _try_again(self, leases: Sequence[_Lease], error: Exception) -> None:
+        for lease in leases:
             lease.failures += 1
             pause = min(LONGEST_PAUSE, SHORTEST_PAUSE * 2**lease.failures)
-            _log.warning("the claim on task %r could not be renewed: %s", lease.task.id, error)
             self._renew_at(lease, time.monotonic() + pause * random.uniform(0.5, 1.0))  # noqa: S311
+        ids = ", ".join(repr(lease.task.id) for lease in leases if lease.failures == WORRYING_FAILURES)
+        if ids:
+            reason = str(error) or "no reply in time"
+            _log.warning("claims could not be renewed %d times: %s: %s", WORRYING_FAILURES, ids, reason)
 
     def _on_end(self, lease: _Lease) -> None:
         if not lease.is_kept:

@@ -36,7 +36,7 @@ async def test_a_full_server_refuses_tasks_and_lets_the_fleet_finish(real_fleet:
         for task in claimed[:-1]:
             assert await newcomer.report("late", task.id, "result", claim_token=task.claim_token)
         last = claimed[-1]
-        assert await newcomer.fail_task("late", last.id, reason="reason", claim_token=last.claim_token)
+        assert await newcomer.fail_task(last.id, "reason", agent_id="late", claim_token=last.claim_token)
         assert await newcomer.claim_next("late", wait=0.05) == []
         counts = await newcomer.counts()
     assert (counts["completed"], counts["failed"], counts["pending"]) == (4, 1, 0)
