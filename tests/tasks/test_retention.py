@@ -1,0 +1,83 @@
+"""A limit on how many finished tasks are kept: those go first that would expire first."""
+
+import asyncio
+
+import pytest
+
+from converge_redis import InvalidTypeError, InvalidValueError, RedisStore, Task
+from tests.backends import Backend
+from tests.fleet import Fleet, names_of
+
+
+async def finish(fleet: Fleet, number: int, **options: object) -> list[str]:
+    """Finish tasks one after the other; return their ids."""
+    manager = fleet.manager(**options)
+    ids = []
+    for _ in range(number):
+        ids.append(await manager.submit(Task()))
+        (task,) = await manager.claim_next("a")
+        assert await manager.report("a", task.id, "result", claim_token=task.claim_token)
+    return ids
+
+
+async def test_the_oldest_finished_tasks_go_first(fleet: Fleet) -> None:
+    manager = fleet.manager(max_finished=3)
+    ids = await finish(fleet, 8, max_finished=3)
+    found = await manager.get_tasks(ids)
+    assert found[:5] == [None] * 5
+    assert [task and task.result for task in found[5:]] == ["result"] * 3
+    assert (await manager.counts())["completed"] == 3
+    for task_id in ids[:5]:
+        assert not fleet.raw.exists(
+            *(names_of(fleet.spaces["test"].keys, task_id)[key] for key in ("task", "spec", "result"))
+        )
+
+
+async def test_none_is_kept_when_none_may_be(fleet: Fleet) -> None:
+    ids = await finish(fleet, 3, max_finished=0)
+    assert await fleet.manager().get_tasks(ids) == [None] * 3
+
+
+async def test_failed_and_cancelled_tasks_count_too(fleet: Fleet) -> None:
+    manager = fleet.manager(max_finished=2)
+    ids = []
+    for number in range(6):
+        ids.append(await manager.submit(Task()))
+        if number % 2:
+            assert await manager.fail_task(ids[-1], "reason")
+        else:
+            assert await manager.cancel_task(ids[-1])
+    assert [task is not None for task in await manager.get_tasks(ids)] == [False] * 4 + [True] * 2
+
+
+async def test_a_waiter_has_its_result_before_it_goes(fleet: Fleet) -> None:
+    manager, other = fleet.manager(max_finished=0), fleet.manager(max_finished=0)
+    task_id = await manager.submit(Task())
+    waiting = manager.wait_until_done(task_id, timeout=20)
+    told = asyncio.ensure_future(waiting)
+    keys = names_of(fleet.spaces["test"].keys, task_id)
+    while not fleet.raw.exists(keys["watchers"]):
+        await asyncio.sleep(0.005)
+    (task,) = await other.claim_next("a")
+    await other.report("a", task.id, "result", claim_token=task.claim_token)
+    done = await told
+    assert done is not None
+    assert done.result == "result"
+
+
+async def test_a_store_without_a_limit_deletes_many_in_small_parts(fleet: Fleet) -> None:
+    """The limit came later, or is smaller in one process: each end removes a bounded number."""
+    ids = await finish(fleet, 40)
+    await finish(fleet, 1, max_finished=5)
+    left = sum(task is not None for task in await fleet.manager().get_tasks(ids))
+    assert 5 <= left < 41
+    await finish(fleet, 20, max_finished=5)
+    assert (await fleet.manager().counts())["completed"] == 5
+
+
+@pytest.mark.parametrize(
+    ("bad", "error"), [(-1, InvalidValueError), (1.5, InvalidTypeError), ("3", InvalidTypeError)]
+)
+def test_a_malformed_limit_is_refused(real: Backend, bad: object, error: type[Exception]) -> None:
+    with pytest.raises(error, match="max_finished"):
+        RedisStore.from_url(str(real.url), max_finished=bad)  # type: ignore[arg-type]
