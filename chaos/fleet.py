@@ -23,6 +23,7 @@ class Member:
         log: Where its output goes.
         killed: Whether it was killed on purpose.
         frozen: Whether it is stopped (SIGSTOP).
+        asked: Whether it was asked to end (SIGTERM); one that had only begun to start ends by the signal.
     """
 
     orders: Orders
@@ -30,6 +31,12 @@ class Member:
     log: Path
     killed: bool = False
     frozen: bool = False
+    asked: bool = False
+
+    @property
+    def ended_well(self) -> bool:
+        """Whether it has ended as it should."""
+        return self.child.returncode in ({0, -signal.SIGTERM} if self.asked else {0})
 
 
 class Fleet:
@@ -94,13 +101,14 @@ class Fleet:
         return [
             f"{member.orders.name} ended with code {member.child.returncode}:\n{_tail(member.log)}"
             for member in self._members
-            if member.child.ended.is_set() and not member.killed and member.child.returncode != 0
+            if member.child.ended.is_set() and not member.killed and not member.ended_well
         ]
 
     def end(self, role: str) -> list[str]:
         """Ask the processes of a role to end; returns those that did not."""
         members = self.running(role)
         for member in members:
+            member.asked = True
             os.kill(member.child.pid, signal.SIGTERM)
         late = []
         for member in members:

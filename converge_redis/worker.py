@@ -97,7 +97,7 @@ class Worker:
         self._retries = check_integer("retries", retries, 0, 2**31)
         self._backoff = check_seconds("backoff_sec", backoff_sec, zero=True)
         self._grace = check_seconds("grace_sec", grace_sec, zero=True)
-        self._on_event = on_event or (lambda _event, _task: None)
+        self._on_event = on_event
         self._claims = dict[tuple[str, int], Claim]()
         self._running = set[asyncio.Task[None]]()
         self._claimer: Claimer | None = None
@@ -339,7 +339,7 @@ class Worker:
             claim.lose(error)
 
     def _ask_why(self, store: AsyncRedisStore, claim: Claim) -> None:
-        """The server tells that a claim has ended."""
+        """The server tells that a claim has ended, or may have told so while nobody listened."""
         asking = asyncio.ensure_future(self._renew(store, claim))
         asking.add_done_callback(lambda done: done.cancelled() or done.exception())
 
@@ -352,6 +352,8 @@ class Worker:
             claim.lose(outcome)
 
     def _tell(self, event: str, task: Task) -> None:
+        if self._on_event is None:
+            return
         try:
             self._on_event(event, task)
         except Exception:

@@ -78,8 +78,8 @@ class Claimer:
         return self._claimers.is_heard()
 
     async def heard(self, seconds: float) -> bool:
-        """Wait until the listener hears what the server tells; False: the time is up."""
-        return await self._until(lambda: self.is_heard, seconds)
+        """Wait until the listener hears what the server tells; False: the time is up, or it has given up."""
+        return await self._until(lambda: self.is_heard or self.gives_up, seconds) and not self.gives_up
 
     async def told(self, seconds: float) -> Work | None:
         """Wait until there is work; None: the time is up, or the claimer has given up."""

@@ -147,9 +147,12 @@ class Listener:
         """End a wait, whatever it has seen."""
         self._waits.remove(wait)
 
-    def hold(self, task_id: str, claim_token: int, on_lost: Callable[[], None]) -> None:
-        """Have something called when a claim that this listener made ends by somebody else's doing."""
-        self._holders[task_id, claim_token] = on_lost
+    def hold(self, task_id: str, claim_token: int, on_doubt: Callable[[], None]) -> None:
+        """Have something called when a claim that this listener made ends by somebody else's doing.
+
+        And when it may have ended unheard, since the connection had to be made anew.
+        """
+        self._holders[task_id, claim_token] = on_doubt
 
     def let_go(self, task_id: str, claim_token: int) -> None:
         """Undo `hold`."""
@@ -160,6 +163,8 @@ class Listener:
     def _on_heard(self) -> None:
         self._waits.read_all_again()
         self._claimers.on_heard()
+        for on_doubt in list(self._holders.values()):
+            on_doubt()
 
     def _on_message(self, shard: int, message: bytes) -> None:
         kind, _, text = message.partition(b" ")
@@ -174,9 +179,9 @@ class Listener:
             self._claimers.on_work(shard, int(number), lane.decode())
         elif kind == b"lost":
             token, _, task_id_bytes = text.partition(b" ")
-            on_lost = self._holders.pop((task_id_bytes.decode(), int(token)), None)
-            if on_lost is not None:
-                on_lost()
+            on_doubt = self._holders.pop((task_id_bytes.decode(), int(token)), None)
+            if on_doubt is not None:
+                on_doubt()
         elif kind == b"time":
             self._time.set(shard, int(text) / 1e6)
 

@@ -94,12 +94,14 @@ def _in_turn(space: Namespace) -> list[int]:
     return [(first + turn) % space.shards for turn in range(space.shards)]
 
 
-def _look(space: Namespace, agent_id: str, visible: Visible, count: int) -> Steps[list[Task]]:
+def _look(
+    space: Namespace, agent_id: str, visible: Visible, count: int, claimer: Claimer | None = None
+) -> Steps[list[Task]]:
     """Claim what there is, shard after shard."""
     tasks: list[Task] = []
     for shard in _in_turn(space):
         tasks += yield from _claim_in(
-            space, shard, agent_id, visible, count - len(tasks), None, "look", tasks
+            space, shard, agent_id, visible, count - len(tasks), claimer, "look", tasks
         )
         if len(tasks) == count:
             break
@@ -131,7 +133,7 @@ def claim_or_wait(
     try:
         tasks: list[Task] = []
         if not claimer.is_heard:  # who waits where nothing is heard would not be woken
-            tasks = yield from _look(space, agent_id, visible, count)
+            tasks = yield from _look(space, agent_id, visible, count, claimer)
             if tasks or not (yield from listen(partial(_heard, claimer, ends))):
                 return tasks
         for shard in _in_turn(space):

@@ -1,15 +1,16 @@
 """A limit on how many finished tasks are kept: those go first that would expire first."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from converge_redis import InvalidTypeError, InvalidValueError, RedisStore, Task
-from tests.backends import Backend
+from tests.backends import Backend, eventually
 from tests.fleet import Fleet, names_of
 
 
-async def finish(fleet: Fleet, number: int, **options: object) -> list[str]:
+async def finish(fleet: Fleet, number: int, **options: Any) -> list[str]:
     """Finish tasks one after the other; return their ids."""
     manager = fleet.manager(**options)
     ids = []
@@ -28,9 +29,8 @@ async def test_the_oldest_finished_tasks_go_first(fleet: Fleet) -> None:
     assert [task and task.result for task in found[5:]] == ["result"] * 3
     assert (await manager.counts())["completed"] == 3
     for task_id in ids[:5]:
-        assert not fleet.raw.exists(
-            *(names_of(fleet.spaces["test"].keys, task_id)[key] for key in ("task", "spec", "result"))
-        )
+        names = names_of(fleet.spaces["test"].keys, task_id)
+        assert not fleet.raw.exists(names["task"], names["spec"], names["result"])
 
 
 async def test_none_is_kept_when_none_may_be(fleet: Fleet) -> None:
@@ -53,11 +53,13 @@ async def test_failed_and_cancelled_tasks_count_too(fleet: Fleet) -> None:
 async def test_a_waiter_has_its_result_before_it_goes(fleet: Fleet) -> None:
     manager, other = fleet.manager(max_finished=0), fleet.manager(max_finished=0)
     task_id = await manager.submit(Task())
-    waiting = manager.wait_until_done(task_id, timeout=20)
-    told = asyncio.ensure_future(waiting)
+    told = asyncio.ensure_future(manager.wait_until_done(task_id, timeout=20))
     keys = names_of(fleet.spaces["test"].keys, task_id)
-    while not fleet.raw.exists(keys["watchers"]):
-        await asyncio.sleep(0.005)
+
+    async def is_waited_for() -> bool:
+        return bool(fleet.raw.exists(keys["watchers"]))
+
+    await eventually(is_waited_for)
     (task,) = await other.claim_next("a")
     await other.report("a", task.id, "result", claim_token=task.claim_token)
     done = await told
@@ -71,12 +73,13 @@ async def test_a_store_without_a_limit_deletes_many_in_small_parts(fleet: Fleet)
     await finish(fleet, 1, max_finished=5)
     left = sum(task is not None for task in await fleet.manager().get_tasks(ids))
     assert 5 <= left < 41
-    await finish(fleet, 20, max_finished=5)
+    await finish(fleet, 40, max_finished=5)
     assert (await fleet.manager().counts())["completed"] == 5
 
 
 @pytest.mark.parametrize(
-    ("bad", "error"), [(-1, InvalidValueError), (1.5, InvalidTypeError), ("3", InvalidTypeError)]
+    ("bad", "error"),
+    [(-1, InvalidValueError), (1.5, InvalidTypeError), ("3", InvalidTypeError)],
 )
 def test_a_malformed_limit_is_refused(real: Backend, bad: object, error: type[Exception]) -> None:
     with pytest.raises(error, match="max_finished"):

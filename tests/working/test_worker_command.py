@@ -96,7 +96,7 @@ def test_what_does_not_finish_is_given_back(folder: Path, real: Backend, manager
         ("handlers", "MODULE:HANDLER"),
         ("handlers:nothing", "nothing"),
         ("no_such_module:handler", "no_such_module"),
-        ("handlers:number", "int"),
+        ("handlers:number", "not a function"),
     ],
 )
 def test_a_handler_that_is_not_there_is_named(
