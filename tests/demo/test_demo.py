@@ -90,9 +90,8 @@ def test_every_file_is_accounted_for_once_although_a_worker_is_killed(folder: Pa
         assert f"- {name}: SyntaxError: " in done.stdout or f"- {name}: ValueError: " in done.stdout
     claims = dict(part.rsplit(" ", 1) for part in shown["claims per worker"].split(", "))
     assert int(claims["victim"]) >= 1
-    assert (
-        sum(map(int, claims.values())) >= 64 + 1
-    )  # what the victim was killed too early to write down is missing
+    # The victim was killed before it had written down all of its claims, and its tasks were claimed again.
+    assert sum(map(int, claims.values())) > 64
 
 
 def test_one_file_and_a_server_of_the_users(tmp_path: Path) -> None:
