@@ -6,12 +6,16 @@ All public names come from here; the modules carry the names of the in-memory in
 from converge_redis.async_store import AsyncRedisStore
 from converge_redis.audit import Violation
 from converge_redis.claim_keeper import ClaimKeeper
+from converge_redis.consensus import Consensus
+from converge_redis.delegation import AsyncDelegationProtocol, DelegationProtocol
+from converge_redis.delegation_record import Delegation, DelegationType
 from converge_redis.embedded import EmbeddedServer
 from converge_redis.errors import (
     AdmissionDeniedError,
     ClaimLostError,
     ConfigurationError,
     ConvergeError,
+    DelegationRefusedError,
     EmbeddedServerError,
     InvalidTypeError,
     InvalidValueError,
@@ -49,6 +53,7 @@ from converge_redis.working.outcomes import TaskFailure, TryLater
 __all__ = [
     "AdmissionDeniedError",
     "AdmissionPolicy",
+    "AsyncDelegationProtocol",
     "AsyncPoolManager",
     "AsyncRedisStore",
     "AsyncTaskManager",
@@ -56,9 +61,14 @@ __all__ = [
     "ClaimKeeper",
     "ClaimLostError",
     "ConfigurationError",
+    "Consensus",
     "ConvergeError",
     "CoordinationMetrics",
     "CustomAdmission",
+    "Delegation",
+    "DelegationProtocol",
+    "DelegationRefusedError",
+    "DelegationType",
     "EmbeddedServer",
     "EmbeddedServerError",
     "EvictionWarning",

@@ -86,5 +86,18 @@ class AdmissionDeniedError(ConvergeError, ValueError):
         self.reason = reason
 
 
+class DelegationRefusedError(ConvergeError, ValueError):
+    """A delegation would give more than its parent gives, or what it hands on has ended; ``reason`` tells why.
+
+    Attributes:
+        reason: ``"unknown"``, ``"not_holder"``, ``"revoked"``, ``"expired"``, ``"gone"`` (expired long ago),
+            ``"left"`` (a delegator has left the pool), ``"scope"``, ``"time"``, ``"depth"`` or ``"cycle"``.
+    """
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
 class EmbeddedServerError(ConvergeError, RuntimeError):
     """No server binary was found, or the embedded server did not start."""

@@ -45,6 +45,16 @@ _POOL_KEYS = (
     "deleted",  # hash, by id the call and time of each deletion whose members still have to be cleared away
 )
 
+# In the pools' slot: who is in a pool holds what was delegated to it.
+_DELEGATION_KEYS = (
+    "delegation:",  # + id: hash, one delegation
+    "given:",  # + agent id: sorted set, the ids of those that it has issued, in that order
+    "held:",  # + agent id: sorted set, the ids of those that it holds itself
+    "pooled:",  # + pool id: sorted set, the ids of those that its members hold
+    "members:",  # + pool id: as above
+    "over",  # sorted set, the ids of those that end, by the time at which they are deleted
+)
+
 _VALUE_KEYS = (
     "value:",  # + key: string, msgpack: one stored value
     "values",  # sorted set, all keys, in the order of their bytes
@@ -72,6 +82,7 @@ class Keys:
         self.layout = f"{{{name}}}:layout"
         self._shards = [f"{{{name}:{shard}}}:" for shard in range(shards)]
         self.pools = tuple(f"{{{name}:pools}}:{part}" for part in _POOL_KEYS)
+        self.delegations = tuple(f"{{{name}:pools}}:{part}" for part in _DELEGATION_KEYS)
         self.values = tuple(f"{{{name}:values}}:{part}" for part in _VALUE_KEYS)
 
     def shard_of(self, task_id: str) -> int:

@@ -27,7 +27,10 @@ class _Explained:
         for shard in range(self._keys.shards):
             if key.startswith(self._keys.all_of_shard(shard)[:-1]):
                 return self._covers_task_key(shard, key)
-        return self._covers_value_key(key) or self._covers_pool_key(key)
+        return any(
+            covers(key)
+            for covers in (self._covers_value_key, self._covers_pool_key, self._covers_delegation_key)
+        )
 
     def _covers_task_key(self, shard: int, key: str) -> bool:
         names = self._keys.named(shard)
@@ -70,3 +73,16 @@ class _Explained:
             agent, joined = key.removeprefix(memberships), self._client.zrange(key, 0, -1)
             return all(self._client.zscore(members + pool.decode(), agent) for pool in joined)
         return key.startswith(admits) and bool(self._client.exists(records + key.removeprefix(admits)))
+
+    def _covers_delegation_key(self, key: str) -> bool:
+        records, given, held, pooled, _, over = self._keys.delegations
+        if key == over:
+            return all(self._client.exists(records + raw.decode()) for raw in self._client.zrange(key, 0, -1))
+        if key.startswith(records):
+            id_ = key.removeprefix(records)
+            from_, to, kind = (raw.decode() for raw in self._client.hmget(key, "from", "to", "type"))
+            index = (pooled if kind == "pooled" else held) + to
+            return None not in {self._client.zscore(given + from_, id_), self._client.zscore(index, id_)}
+        return key.startswith((given, held, pooled)) and all(
+            self._client.exists(records + raw.decode()) for raw in self._client.zrange(key, 0, -1)
+        )

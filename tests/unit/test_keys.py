@@ -12,11 +12,19 @@ wild = st.text(alphabet=st.sampled_from("ab:{},%|*\n\0 é☃-.~_") | st.characte
 
 
 def prefixes(keys: Keys) -> list[str]:
-    return [name for name in (*keys.named(0).values(), *keys.pools, *keys.values) if name.endswith(":")]
+    return [
+        name
+        for name in (*keys.named(0).values(), *keys.pools, *keys.delegations, *keys.values)
+        if name.endswith(":")
+    ]
 
 
 def fixed(keys: Keys) -> list[str]:
-    return [name for name in (*keys.named(0).values(), *keys.pools, *keys.values) if not name.endswith(":")]
+    return [
+        name
+        for name in (*keys.named(0).values(), *keys.pools, *keys.delegations, *keys.values)
+        if not name.endswith(":")
+    ]
 
 
 @given(wild, wild, wild)
@@ -31,8 +39,15 @@ def test_namespaces_share_nothing(first: str, second: str) -> None:
     if first == second:
         return
     a, b = Keys(first, 2), Keys(second, 2)
-    mine = {a.layout, *a.pools, *a.values, *a.named(0).values(), *a.named(1).values()}
-    assert not mine & {b.layout, *b.pools, *b.values, *b.named(0).values(), *b.named(1).values()}
+    mine = {a.layout, *a.pools, *a.delegations, *a.values, *a.named(0).values(), *a.named(1).values()}
+    assert not mine & {
+        b.layout,
+        *b.pools,
+        *b.delegations,
+        *b.values,
+        *b.named(0).values(),
+        *b.named(1).values(),
+    }
     assert not any(
         one.startswith(other)
         for one in a.named(0).values()
