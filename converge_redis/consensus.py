@@ -37,7 +37,7 @@ class Consensus:
             votes: The options that were voted for, one for each vote.
 
         Returns:
-            The option, as it was first voted for; None when several have the most votes, or there are no votes.
+            The option, as it was first voted for; None when several have most votes, or there are no votes.
 
         Raises:
             InvalidTypeError: The votes, or an option among them, cannot be counted.

@@ -21,15 +21,15 @@ class Delegation:
         delegatee_id: The agent, or the pool, that it has delegated to.
         scope: What the delegatee may do, in the order of the names.
         type: Whether the delegatee is an agent or a pool.
-        parent_id: The delegation that this one hands on; None: it hands on the delegator's own authority.
+        parent_id: The delegation that this one hands on; None: it hands on own authority.
         depth: How many delegations are above it.
         max_depth: How many levels of delegations may be below it; None: no limit of its own.
         created_at: When it was made, in seconds since 1970, server time.
         expires_at: When it ends, server time; None: it does not.
         revoked_at: When it was revoked itself, server time; None: it was not.
         revoked_by: Who has revoked it, where that was said.
-        is_active: Whether it counted when it was read: neither it nor any above it was revoked or had expired,
-            and each delegator still held what it had handed on.
+        is_active: Whether it counted when it was read: neither it nor any above it was revoked or had
+            expired, and each delegator still held what it had handed on.
     """
 
     id: str

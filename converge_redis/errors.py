@@ -87,7 +87,7 @@ class AdmissionDeniedError(ConvergeError, ValueError):
 
 
 class DelegationRefusedError(ConvergeError, ValueError):
-    """A delegation would give more than its parent gives, or what it hands on has ended; ``reason`` tells why.
+    """A delegation would give more than its parent, or what it hands on has ended; ``reason`` tells why.
 
     Attributes:
         reason: ``"unknown"``, ``"not_holder"``, ``"revoked"``, ``"expired"``, ``"gone"`` (expired long ago),

@@ -1,14 +1,14 @@
 """Pool management: the pools of a fleet, who is in them, and who may join."""
 
 from converge_redis.async_store import AsyncRedisStore
-from converge_redis.errors import ConfigurationError
+from converge_redis.facades import async_store, blocking_store
 from converge_redis.metrics import CoordinationMetrics
 from converge_redis.namespace import Namespace
 from converge_redis.operation import Operation, Steps
 from converge_redis.operations import pool_auditing, pools
 from converge_redis.policies import Policies, PoolSpace, TrustProvider
 from converge_redis.pool import AdmissionPolicy
-from converge_redis.store import RedisStore, default_store, default_url
+from converge_redis.store import RedisStore
 from converge_redis.verbs import AsyncFacade, Facade, T, averb, verb
 
 Work = Operation[T] | Steps[T]
@@ -88,10 +88,8 @@ class PoolManager(_AsksPolicies, Facade):
         store: RedisStore | None = None,
         coordination_metrics: CoordinationMetrics | None = None,
     ) -> None:
-        if store is not None and not isinstance(store, RedisStore):
-            raise ConfigurationError(f"PoolManager needs a RedisStore, not {type(store).__name__}")
         self._policies = Policies()
-        self._store: _PoolStore = _PoolStore(store or default_store(), self._policies)
+        self._store: _PoolStore = _PoolStore(blocking_store(self, store), self._policies)
         self._metrics = coordination_metrics
 
     @property
@@ -125,11 +123,8 @@ class AsyncPoolManager(_AsksPolicies, AsyncFacade):
         store: AsyncRedisStore | None = None,
         coordination_metrics: CoordinationMetrics | None = None,
     ) -> None:
-        if store is not None and not isinstance(store, AsyncRedisStore):
-            raise ConfigurationError(f"AsyncPoolManager needs an AsyncRedisStore, not {type(store).__name__}")
         self._policies = Policies()
-        given = store or AsyncRedisStore.from_url(default_url())
-        self._store: _AsyncPoolStore = _AsyncPoolStore(given, self._policies)
+        self._store: _AsyncPoolStore = _AsyncPoolStore(async_store(self, store), self._policies)
         self._metrics = coordination_metrics
 
     @property

@@ -1,22 +1,11 @@
 """Task management, from submission to the end: the source of truth about every task of a fleet."""
 
-from converge_redis.async_store import AsyncRedisStore
-from converge_redis.errors import ConfigurationError
-from converge_redis.metrics import CoordinationMetrics
+from converge_redis.facades import OnAsyncStore, OnStore
 from converge_redis.operations import auditing, claiming, holding, reading, settling, submitting, waiting
-from converge_redis.store import RedisStore, default_store, default_url
-from converge_redis.verbs import (
-    AsyncFacade,
-    Facade,
-    averb,
-    background_verb,
-    iterating_averb,
-    iterating_verb,
-    verb,
-)
+from converge_redis.verbs import averb, background_verb, iterating_averb, iterating_verb, verb
 
 
-class TaskManager(Facade):
+class TaskManager(OnStore):
     """The tasks of a fleet, for blocking code; all processes with the same store see the same tasks.
 
     Args:
@@ -26,21 +15,6 @@ class TaskManager(Facade):
     Raises:
         ConfigurationError: No store is given, and neither of the two ways to find one works.
     """
-
-    def __init__(
-        self,
-        store: RedisStore | None = None,
-        coordination_metrics: CoordinationMetrics | None = None,
-    ) -> None:
-        if store is not None and not isinstance(store, RedisStore):
-            raise ConfigurationError(f"TaskManager needs a RedisStore, not {type(store).__name__}")
-        self._store: RedisStore = store or default_store()
-        self._metrics = coordination_metrics
-
-    @property
-    def store(self) -> RedisStore:
-        """The store that the manager works on."""
-        return self._store
 
     submit = verb(submitting.submit)
     submit_many = verb(submitting.submit_many)
@@ -74,7 +48,7 @@ class TaskManager(Facade):
     as_completed = iterating_verb(waiting.as_completed)
 
 
-class AsyncTaskManager(AsyncFacade):
+class AsyncTaskManager(OnAsyncStore):
     """The tasks of a fleet, for code on asyncio; see `TaskManager`.
 
     Args:
@@ -84,21 +58,6 @@ class AsyncTaskManager(AsyncFacade):
     Raises:
         ConfigurationError: No store is given, and neither of the two ways to find one works.
     """
-
-    def __init__(
-        self,
-        store: AsyncRedisStore | None = None,
-        coordination_metrics: CoordinationMetrics | None = None,
-    ) -> None:
-        if store is not None and not isinstance(store, AsyncRedisStore):
-            raise ConfigurationError(f"AsyncTaskManager needs an AsyncRedisStore, not {type(store).__name__}")
-        self._store: AsyncRedisStore = store or AsyncRedisStore.from_url(default_url())
-        self._metrics = coordination_metrics
-
-    @property
-    def store(self) -> AsyncRedisStore:
-        """The store that the manager works on; close one that was not given with ``await store.aclose()``."""
-        return self._store
 
     submit = averb(submitting.submit)
     submit_many = averb(submitting.submit_many)

@@ -5,7 +5,7 @@ import functools
 import inspect
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeVar, cast
 
 import redis
 
@@ -16,6 +16,7 @@ from converge_redis.operation import Operation, Steps
 from tests.backends import Backend
 
 Style = Literal["sync", "async"]
+T = TypeVar("T")
 
 
 _threads = ThreadPoolExecutor(64, "blocking")
@@ -78,6 +79,24 @@ class Fleet:
         store = self.backend.async_store(namespace, shards, **options)
         self._keep(store)
         return AsyncTaskManager(store, metrics)
+
+    def made(
+        self, blocking: Callable[..., Any], on_asyncio: Callable[..., T], *args: Any, **options: Any
+    ) -> T:
+        """A protocol, with a store of its own, as another process has it; `args` follow the store.
+
+        Args:
+            blocking: Its class for blocking code; the object looks like one of the other.
+            on_asyncio: Its class for asyncio.
+            args: What the class takes before the store.
+            options: What else the class takes; ``namespace`` and ``shards`` are the store's.
+        """
+        where = (options.pop("namespace", "test"), options.pop("shards", 1))
+        store = self.backend.store(*where) if self.style == "sync" else self.backend.async_store(*where)
+        self._keep(store)
+        if self.style == "sync":
+            return cast("T", InThreads(blocking(*args, store=store, **options)))
+        return on_asyncio(*args, store=store, **options)
 
     def _keep(self, store: RedisStore | AsyncRedisStore) -> None:
         self._stores.append(store)

@@ -46,19 +46,19 @@ def delegate(
         delegator_id: The agent that delegates.
         delegatee_id: The agent, or the pool, that may act.
         scope: What it may do: one name, or several; None: all of the parent's.
-        delegation_type: ``"direct"``: `delegatee_id` is an agent; ``"pooled"``: it is a pool, and whoever is a
-            member when it is asked may act.
+        delegation_type: ``"direct"``: `delegatee_id` is an agent; ``"pooled"``: it is a pool, and whoever is
+            a member when it is asked may act.
         parent: The id of the delegation that is handed on; None: the delegator hands on its own authority.
         expires_in: Seconds until the delegation ends; None: when the parent ends.
-        max_depth: How many levels of delegations may be below this one; 0: it cannot be handed on. None: as many
-            as the parent allows. There are never more than 32.
+        max_depth: How many levels of delegations may be below this one; 0: it cannot be handed on. None: as
+            many as the parent allows. There are never more than 32.
 
     Returns:
         The id of the delegation.
 
     Raises:
-        DelegationRefusedError: It would widen what the parent gives, the delegator does not hold the parent, a
-            link above is revoked or has expired, or the delegatee is among those who have handed it on.
+        DelegationRefusedError: It would widen what the parent gives, the delegator does not hold the parent,
+            a link above is revoked or has expired, or the delegatee is among those who have handed it on.
         InvalidTypeError, InvalidValueError: An argument is malformed.
     """
     check_id("delegator_id", delegator_id)
@@ -147,8 +147,8 @@ def revoke(space: Namespace, delegation_id: str, agent_id: str | None = None) ->
 def is_authorized(space: Namespace, agent_id: str, scope: str | Iterable[str]) -> Steps[bool]:
     """Tell whether an agent may do something by a delegation that it holds, itself or as a member of a pool.
 
-    Every link of the chain is checked: neither revoked nor expired, and each delegator still holds what it has
-    handed on.
+    Every link of the chain is checked: neither revoked nor expired, and each delegator still holds what it
+    has handed on.
 
     Args:
         agent_id: The agent.
@@ -235,7 +235,7 @@ def _list(space: Namespace, what: str, holder_id: str) -> Steps[list[Delegation]
 
 def _read_delegation(row: Sequence[Any]) -> Delegation:
     (id_, from_, to, kind, scope, parent, depth, left, created, expires, revoked, revoker, counts) = (
-        part if isinstance(part, int) else part.decode() for part in row
+        str(part) if isinstance(part, int) else part.decode() for part in row
     )
     return Delegation(
         id=id_,

@@ -11,20 +11,17 @@ from converge_redis.keys import Keys, encoded, in_order, lane
 wild = st.text(alphabet=st.sampled_from("ab:{},%|*\n\0 é☃-.~_") | st.characters(codec="utf-8"), min_size=1)
 
 
+def every(keys: Keys) -> set[str]:
+    """All names and prefixes; delegations and pools share one."""
+    return {*keys.named(0).values(), *keys.pools, *keys.delegations, *keys.values}
+
+
 def prefixes(keys: Keys) -> list[str]:
-    return [
-        name
-        for name in (*keys.named(0).values(), *keys.pools, *keys.delegations, *keys.values)
-        if name.endswith(":")
-    ]
+    return [name for name in every(keys) if name.endswith(":")]
 
 
 def fixed(keys: Keys) -> list[str]:
-    return [
-        name
-        for name in (*keys.named(0).values(), *keys.pools, *keys.delegations, *keys.values)
-        if not name.endswith(":")
-    ]
+    return [name for name in every(keys) if not name.endswith(":")]
 
 
 @given(wild, wild, wild)
@@ -39,15 +36,7 @@ def test_namespaces_share_nothing(first: str, second: str) -> None:
     if first == second:
         return
     a, b = Keys(first, 2), Keys(second, 2)
-    mine = {a.layout, *a.pools, *a.delegations, *a.values, *a.named(0).values(), *a.named(1).values()}
-    assert not mine & {
-        b.layout,
-        *b.pools,
-        *b.delegations,
-        *b.values,
-        *b.named(0).values(),
-        *b.named(1).values(),
-    }
+    assert not ({a.layout, *every(a), *a.named(1).values()} & {b.layout, *every(b), *b.named(1).values()})
     assert not any(
         one.startswith(other)
         for one in a.named(0).values()

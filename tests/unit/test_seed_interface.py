@@ -6,7 +6,16 @@ from typing import Any
 import pytest
 
 import converge_redis
-from converge_redis import AsyncPoolManager, AsyncTaskManager, PoolManager, Task, TaskManager, TaskState
+from converge_redis import (
+    AsyncDelegationProtocol,
+    AsyncPoolManager,
+    AsyncTaskManager,
+    DelegationProtocol,
+    PoolManager,
+    Task,
+    TaskManager,
+    TaskState,
+)
 from converge_redis import pool_manager as pool_module
 from converge_redis import task_manager as task_module
 
@@ -41,11 +50,24 @@ POOLS: dict[str, list[tuple[Any, ...]]] = {
     "get_pools_for_agent": [("agent_id", REQUIRED)],
     "delete_pool": [("pool_id", REQUIRED)],
 }
+DELEGATION: dict[str, list[tuple[Any, ...]]] = {
+    "delegate": [("delegator_id", REQUIRED), ("delegatee_id", REQUIRED), ("scope", None)],
+    "revoke": [("delegation_id", REQUIRED)],
+}
+MANAGERS = [
+    TaskManager,
+    AsyncTaskManager,
+    PoolManager,
+    AsyncPoolManager,
+    DelegationProtocol,
+    AsyncDelegationProtocol,
+]
 CASES = [
     (manager, method, parameters)
     for methods, managers in (
         (SEED, (TaskManager, AsyncTaskManager)),
         (POOLS, (PoolManager, AsyncPoolManager)),
+        (DELEGATION, (DelegationProtocol, AsyncDelegationProtocol)),
     )
     for manager in managers
     for method, parameters in methods.items()
@@ -66,7 +88,7 @@ def test_parameters(manager: type, method: str, wanted: list[tuple[Any, ...]]) -
     assert all(parameter.default is not REQUIRED for parameter in found[len(positional) :])
 
 
-@pytest.mark.parametrize("manager", [TaskManager, AsyncTaskManager, PoolManager, AsyncPoolManager])
+@pytest.mark.parametrize("manager", MANAGERS)
 def test_constructors(manager: type) -> None:
     parameters = list(inspect.signature(manager).parameters.values())
     assert [(parameter.name, parameter.default) for parameter in parameters] == [
@@ -110,7 +132,7 @@ def test_ids_are_in_the_order_of_submission() -> None:
     assert all(task_id[14] == "7" and task_id[19] in "89ab" for task_id in ids)
 
 
-@pytest.mark.parametrize("manager", [TaskManager, AsyncTaskManager, PoolManager, AsyncPoolManager])
+@pytest.mark.parametrize("manager", MANAGERS)
 def test_methods_are_documented(manager: type) -> None:
     for name, method in inspect.getmembers(manager, inspect.isfunction):
         if not name.startswith("_"):

@@ -1,0 +1,65 @@
+"""What the managers and protocols have in common: a store, and where to report measurements."""
+
+from converge_redis.async_store import AsyncRedisStore
+from converge_redis.errors import ConfigurationError
+from converge_redis.metrics import CoordinationMetrics
+from converge_redis.store import RedisStore, default_store, default_url
+from converge_redis.verbs import AsyncFacade, Facade
+
+
+def blocking_store(owner: object, store: RedisStore | None) -> RedisStore:
+    """Return the store that an object is to work on: the one given, else the process's.
+
+    Raises:
+        ConfigurationError: It is none, or none is given and neither of the two ways to find one works.
+    """
+    if store is not None and not isinstance(store, RedisStore):
+        raise ConfigurationError(f"{type(owner).__name__} needs a RedisStore, not {type(store).__name__}")
+    return store or default_store()
+
+
+def async_store(owner: object, store: AsyncRedisStore | None) -> AsyncRedisStore:
+    """Return the store on asyncio that an object is to work on; see `blocking_store`."""
+    if store is not None and not isinstance(store, AsyncRedisStore):
+        raise ConfigurationError(
+            f"{type(owner).__name__} needs an AsyncRedisStore, not {type(store).__name__}"
+        )
+    return store or AsyncRedisStore.from_url(default_url())
+
+
+class OnStore(Facade):
+    """Base of what works on a store, for blocking code.
+
+    Args:
+        store: Where the state is; None: ``CONVERGE_REDIS_URL``, else this process's embedded server.
+        coordination_metrics: Where to report measurements; see `converge_redis.metrics`.
+
+    Raises:
+        ConfigurationError: No store is given, and neither of the two ways to find one works.
+    """
+
+    def __init__(
+        self, store: RedisStore | None = None, coordination_metrics: CoordinationMetrics | None = None
+    ) -> None:
+        self._store: RedisStore = blocking_store(self, store)
+        self._metrics = coordination_metrics
+
+    @property
+    def store(self) -> RedisStore:
+        """The store that it works on."""
+        return self._store
+
+
+class OnAsyncStore(AsyncFacade):
+    """Base of what works on a store, for code on asyncio; see `OnStore`."""
+
+    def __init__(
+        self, store: AsyncRedisStore | None = None, coordination_metrics: CoordinationMetrics | None = None
+    ) -> None:
+        self._store: AsyncRedisStore = async_store(self, store)
+        self._metrics = coordination_metrics
+
+    @property
+    def store(self) -> AsyncRedisStore:
+        """The store that it works on; close one that was not given with ``await store.aclose()``."""
+        return self._store

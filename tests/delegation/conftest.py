@@ -1,0 +1,32 @@
+"""Delegations on every server, in both styles, and time that passes for them."""
+
+from collections.abc import Callable
+
+import pytest
+
+from converge_redis import AsyncDelegationProtocol, AsyncPoolManager, DelegationProtocol, PoolManager
+from tests.fleet import Fleet
+
+Expire = Callable[[str], None]
+
+
+@pytest.fixture
+def delegations(fleet: Fleet) -> AsyncDelegationProtocol:
+    return fleet.made(DelegationProtocol, AsyncDelegationProtocol)
+
+
+@pytest.fixture
+def pools(fleet: Fleet) -> AsyncPoolManager:
+    return fleet.made(PoolManager, AsyncPoolManager)
+
+
+@pytest.fixture
+def expire(fleet: Fleet) -> Expire:
+    """Let the end of a delegation lie in the past."""
+
+    def expire(delegation_id: str) -> None:
+        records = fleet.spaces["test"].keys.delegations[0]
+        assert fleet.raw.hexists(records + delegation_id, "expires")
+        fleet.raw.hset(records + delegation_id, "expires", "1")
+
+    return expire
