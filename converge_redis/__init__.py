@@ -11,6 +11,7 @@ from converge_redis.delegation import AsyncDelegationProtocol, DelegationProtoco
 from converge_redis.delegation_record import Delegation, DelegationType
 from converge_redis.embedded import EmbeddedServer
 from converge_redis.errors import (
+    ActRefusedError,
     AdmissionDeniedError,
     ClaimLostError,
     ConfigurationError,
@@ -32,6 +33,8 @@ from converge_redis.errors import (
     TaskExistsError,
 )
 from converge_redis.metrics import CoordinationMetrics
+from converge_redis.negotiation import AsyncNegotiationProtocol, NegotiationProtocol
+from converge_redis.negotiation_record import NegotiationSession, NegotiationState, Proposal
 from converge_redis.operations.opening import EvictionWarning
 from converge_redis.pool import (
     AdmissionPolicy,
@@ -51,9 +54,11 @@ from converge_redis.working.claim import Claim, current_claim
 from converge_redis.working.outcomes import TaskFailure, TryLater
 
 __all__ = [
+    "ActRefusedError",
     "AdmissionDeniedError",
     "AdmissionPolicy",
     "AsyncDelegationProtocol",
+    "AsyncNegotiationProtocol",
     "AsyncPoolManager",
     "AsyncRedisStore",
     "AsyncTaskManager",
@@ -74,6 +79,9 @@ __all__ = [
     "EvictionWarning",
     "InvalidTypeError",
     "InvalidValueError",
+    "NegotiationProtocol",
+    "NegotiationSession",
+    "NegotiationState",
     "NotAuthorizedError",
     "OpenAdmission",
     "PayloadTooLargeError",
@@ -82,6 +90,7 @@ __all__ = [
     "PoolManager",
     "PoolNotFoundError",
     "PoolSpec",
+    "Proposal",
     "RedisStore",
     "StoreAuthenticationError",
     "StoreClosedError",

@@ -86,17 +86,25 @@ class AdmissionDeniedError(ConvergeError, ValueError):
         self.reason = reason
 
 
-class DelegationRefusedError(ConvergeError, ValueError):
+class ActRefusedError(ConvergeError, ValueError):
+    """The rules of a session do not allow an act; nothing was changed.
+
+    Attributes:
+        reason: Why, in one word; the verbs tell which ones there are. ``"late"``: the session is over.
+    """
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class DelegationRefusedError(ActRefusedError):
     """A delegation would give more than its parent, or what it hands on has ended; ``reason`` tells why.
 
     Attributes:
         reason: ``"unknown"``, ``"not_holder"``, ``"revoked"``, ``"expired"``, ``"gone"`` (expired long ago),
             ``"left"`` (a delegator has left the pool), ``"scope"``, ``"time"``, ``"depth"`` or ``"cycle"``.
     """
-
-    def __init__(self, message: str, reason: str) -> None:
-        super().__init__(message)
-        self.reason = reason
 
 
 class EmbeddedServerError(ConvergeError, RuntimeError):

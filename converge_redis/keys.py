@@ -36,6 +36,23 @@ _LISTENER_KEYS = (
     "listener:",  # + listener: channel, by which it is told
 )
 
+# Sessions: hashes, which expire some time after they are over, with what belongs to them.
+_SESSION_KEYS = (
+    "onlookers:",  # + session (kind and id): set, the listeners that are told of its next change; it expires
+    "negotiation:",  # + id: hash, one negotiation
+    "proposals:",  # + id: list, all its proposals
+    "sessions:",  # + agent: sorted set, the ids of the negotiations that it takes part in and that go on
+    "auction:",  # + id: hash, one auction
+    "bids:",  # + id: hash, its bids by sequence number
+    "bidders:",  # + id: hash, by agent the sequence number of its last bid, and the call that made it
+    "ballot:",  # + id: hash, one ballot
+    "roll:",  # + id: hash, by agent the weight of those who may vote
+    "votes:",  # + id: hash, by agent the vote
+    "contract:",  # + task id: hash, one call for proposals
+    "replies:",  # + task id: hash, by agent what it proposed, or that it refused
+    "calls:",  # + agent: sorted set, the task ids of the calls that go on and that it is invited to
+)
+
 _POOL_KEYS = (
     "pool:",  # + id: hash, one pool: its specification and version
     "members:",  # + pool id: sorted set, agent ids by the time at which they joined
@@ -99,7 +116,7 @@ class Keys:
 
     def named(self, shard: int) -> dict[str, str]:
         """Return all of a shard's names and prefixes, by what they are called in this file."""
-        return {part: self._shards[shard] + part for part in (*_TASK_KEYS, *_LISTENER_KEYS)}
+        return {part: self._shards[shard] + part for part in (*_TASK_KEYS, *_LISTENER_KEYS, *_SESSION_KEYS)}
 
     def all_of_shard(self, shard: int) -> str:
         """Return the pattern, as SCAN takes it, of all of a shard's keys."""

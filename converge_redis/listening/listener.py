@@ -13,10 +13,12 @@ from converge_redis.listening.channel import Channel
 from converge_redis.listening.claimers import Claimer, Claimers, Visible
 from converge_redis.listening.timekeeper import TimeKeeper
 from converge_redis.listening.waits import Wait, Waits
+from converge_redis.listening.watches import Name, Watches
 from converge_redis.namespace import Namespace
-from converge_redis.operation import Operation, Steps
-from converge_redis.operations import listening
+from converge_redis.operation import Operation, Steps, ask_all
+from converge_redis.operations import listening, watching
 from converge_redis.operations.task_replies import read_told_task
+from converge_redis.task import Task
 
 T = TypeVar("T")
 
@@ -54,7 +56,8 @@ class Listener:
         self._id = call_id()
         names = [space.keys.channel(shard, self._id) for shard in range(space.shards)]
         self._channel = Channel(client, names, self._on_heard, self._on_message)
-        self._waits = Waits(self._read, self._forget)
+        self._waits: Waits[str, Task] = Waits(self._read, self._forget)
+        self.watches = Watches(self._look, self._look_away)
         self._time = TimeKeeper(lambda shard: run(listening.tick(space, shard, self._id)))
         self._claimers = Claimers(
             self._id,
@@ -84,6 +87,7 @@ class Listener:
                 self._claimers.keep_renewing,
                 self._claimers.keep_leaving,
                 self._waits.keep_reading,
+                self.watches.waits.keep_reading,
                 self._channel.keep,
             )
             self._tasks = [asyncio.create_task(loop()) for loop in loops]
@@ -103,6 +107,7 @@ class Listener:
 
     def _fail_all(self, error: BaseException) -> None:
         self._waits.fail_all(error)
+        self.watches.waits.fail_all(error)
         self._claimers.fail_all(error)
 
     async def aclose(self) -> None:
@@ -122,6 +127,7 @@ class Listener:
     async def _say_farewell(self, watched: Sequence[str]) -> None:
         if watched:
             await self._forget(watched)
+        await self.watches.forget_all()
         if self._claimers.is_used:
             self._claimers.leave_all()
             await self._claimers.settle()
@@ -136,14 +142,14 @@ class Listener:
             raise _closed()
         return self._claimers.join(visible)
 
-    def begin_wait(self, task_ids: Sequence[str], enough: int) -> Wait:
+    def begin_wait(self, task_ids: Sequence[str], enough: int) -> Wait[str, Task]:
         """Begin to wait for tasks; end it with `end_wait`."""
         self.start()
-        wait = Wait(task_ids, enough)
+        wait: Wait[str, Task] = Wait(task_ids, enough)
         self._waits.add(wait)
         return wait
 
-    def end_wait(self, wait: Wait) -> None:
+    def end_wait(self, wait: Wait[str, Task]) -> None:
         """End a wait, whatever it has seen."""
         self._waits.remove(wait)
 
@@ -162,6 +168,7 @@ class Listener:
 
     def _on_heard(self) -> None:
         self._waits.read_all_again()
+        self.watches.waits.read_all_again()
         self._claimers.on_heard()
         for on_doubt in list(self._holders.values()):
             on_doubt()
@@ -182,16 +189,33 @@ class Listener:
             on_doubt = self._holders.pop((task_id_bytes.decode(), int(token)), None)
             if on_doubt is not None:
                 on_doubt()
+        elif kind == b"news":
+            self.watches.on_news(shard, text.decode())
         elif kind == b"time":
             self._time.set(shard, int(text) / 1e6)
 
     # What the parts ask of the server
 
-    async def _read(self, task_ids: Sequence[str]) -> dict[str, listening.Look]:
+    async def _read(self, task_ids: Sequence[str]) -> dict[str, listening.Look[Task]]:
         return await self._run(listening.watch_tasks(self._space, self._id, task_ids))
 
     async def _forget(self, task_ids: Sequence[str]) -> None:
         await self._run(listening.unwatch_tasks(self._space, self._id, task_ids))
+
+    async def _look(
+        self, sessions: Sequence[watching.Watched[Any]]
+    ) -> dict[watching.Watched[Any], listening.Look[Any]]:
+        looks = await self._run(ask_all([watched.look(self._id) for watched in sessions]))
+        return dict(zip(sessions, looks, strict=True))
+
+    async def _look_away(self, names: Sequence[Name]) -> None:
+        by_shard: dict[int, list[str]] = {}
+        for shard, what in names:
+            by_shard.setdefault(shard, []).append(what)
+        for shard, of_shard in by_shard.items():
+            for start in range(0, len(of_shard), listening.TASKS_PER_SCRIPT):
+                part = of_shard[start : start + listening.TASKS_PER_SCRIPT]
+                await self._run(watching.look_away(self._space, shard, self._id, part))
 
     async def _renew(self, shard: int, visible: Visible, numbers: Sequence[int]) -> list[tuple[str, int]]:
         operation = listening.renew(self._space, shard, self._id, visible, numbers)

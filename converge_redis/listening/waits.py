@@ -1,44 +1,47 @@
-"""Those who wait for tasks to end.
+"""Those who wait for something to happen: for tasks to end, for sessions to change.
 
-A message is a hint, the state is the truth. A script reads a task and has the listener told of its end in one
-step, so that no end falls in between; each task is read again when the connection had to be made anew, and as
-a last resort every minute or so: a lost message delays a waiter, it never strands it.
+A message is a hint, the state is the truth. A script looks at the thing and has the listener told of the
+event in one step, so that none falls in between; each is looked at again when the connection had to be made
+anew, and as a last resort every minute or so: a lost message delays a waiter, it never strands it.
 """
 
 import asyncio
 import contextlib
 import random
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
+from typing import Generic, TypeVar
 
 from converge_redis.errors import StoreUnavailableError
 from converge_redis.operations.listening import Look
-from converge_redis.task import Task
 
 REREAD_SECONDS = 60.0
 LONGEST_PAUSE = 2.0
 
-Read = Callable[[Sequence[str]], Awaitable[dict[str, Look]]]
-Forget = Callable[[Sequence[str]], Awaitable[None]]
+K = TypeVar("K", bound=Hashable)
+T = TypeVar("T")
+Read = Callable[[Sequence[K]], Awaitable[dict[K, Look[T]]]]
+Forget = Callable[[Sequence[K]], Awaitable[None]]
 
 
-class Wait:
-    """One call that waits for some of several tasks.
+class Wait(Generic[K, T]):
+    """One call that waits for some of several things: of tasks, that they end.
 
     Args:
-        task_ids: The tasks.
-        enough: How many ends are enough.
+        keys: What they are known by, such as the ids of tasks.
+        enough: How many are enough.
 
     Attributes:
-        open: The ids of tasks that have not ended.
-        ended: Those that have, in the order in which they did.
+        open: Those that have not happened.
+        ended: What has, in that order.
     """
 
-    __slots__ = ("_changed", "ended", "enough", "error", "open")
+    __slots__ = ("_changed", "ended", "enough", "error", "keys", "open")
 
-    def __init__(self, task_ids: Iterable[str], enough: int) -> None:
-        self.open = dict.fromkeys(task_ids)
+    def __init__(self, keys: Iterable[K], enough: int) -> None:
+        self.keys = tuple(keys)
+        self.open = dict.fromkeys(self.keys)
         self.enough = enough
-        self.ended: list[Task] = []
+        self.ended: list[T] = []
         self.error: BaseException | None = None
         self._changed: asyncio.Future[None] | None = None
 
@@ -47,12 +50,12 @@ class Wait:
         """Whether enough tasks have ended, or none is left that could."""
         return len(self.ended) >= self.enough or not self.open
 
-    def end(self, task_id: str, task: Task | None) -> None:
+    def end(self, key: K, found: T | None) -> None:
         """Note that a task has ended, or is unknown."""
-        if task_id in self.open:
-            del self.open[task_id]
-            if task is not None:
-                self.ended.append(task)
+        if key in self.open:
+            del self.open[key]
+            if found is not None:
+                self.ended.append(found)
             if self.is_over:
                 self._tell()
 
@@ -74,7 +77,7 @@ class Wait:
             raise self.error
 
 
-class Waits:
+class Waits(Generic[K, T]):
     """All calls of a listener that wait for tasks.
 
     Args:
@@ -82,43 +85,43 @@ class Waits:
         forget: Has the listener not told any more.
     """
 
-    def __init__(self, read: Read, forget: Forget) -> None:
+    def __init__(self, read: Read[K, T], forget: Forget[K]) -> None:
         self._read = read
         self._forget = forget
-        self._waits = dict[str, list[Wait]]()  # task id → who waits for it
-        self._unread = set[str]()  # ids of tasks that may have ended
-        self._unwanted = set[str]()  # ids of tasks that nobody waits for any more
-        self._timers = dict[str, asyncio.TimerHandle]()  # when time alone may end a task
+        self._waits = dict[K, list[Wait[K, T]]]()  # who waits for what
+        self._unread = set[K]()  # what may have happened
+        self._unwanted = set[K]()  # what nobody waits for any more
+        self._timers = dict[K, asyncio.TimerHandle]()  # when time alone may make it happen
         self._work = asyncio.Event()
 
-    def add(self, wait: Wait) -> None:
+    def add(self, wait: Wait[K, T]) -> None:
         """Begin a wait."""
-        for task_id in wait.open:
-            self._waits.setdefault(task_id, []).append(wait)
-            self._unread.add(task_id)
+        for key in wait.open:
+            self._waits.setdefault(key, []).append(wait)
+            self._unread.add(key)
         self._work.set()
 
-    def remove(self, wait: Wait) -> None:
+    def remove(self, wait: Wait[K, T]) -> None:
         """End a wait, whatever it has seen."""
-        for task_id in wait.open:
-            waits = self._waits.get(task_id, [])
+        for key in wait.open:
+            waits = self._waits.get(key, [])
             if wait in waits:
                 waits.remove(wait)
                 if not waits:
-                    self._drop(task_id)
-                    self._unwanted.add(task_id)
+                    self._drop(key)
+                    self._unwanted.add(key)
         if self._unwanted:
             self._work.set()
 
-    def on_end(self, task_id: str, task: Task | None) -> None:
+    def on_end(self, key: K, found: T | None) -> None:
         """Note that a task has ended, or is unknown."""
-        for wait in self._drop(task_id):
-            wait.end(task_id, task)
+        for wait in self._drop(key):
+            wait.end(key, found)
 
-    def read_again(self, task_id: str) -> None:
+    def read_again(self, key: K) -> None:
         """Have a task read if somebody still waits for it."""
-        if task_id in self._waits:
-            self._unread.add(task_id)
+        if key in self._waits:
+            self._unread.add(key)
             self._work.set()
 
     def read_all_again(self) -> None:
@@ -128,11 +131,11 @@ class Waits:
 
     def fail_all(self, error: BaseException) -> None:
         """End all waits with an error."""
-        for task_id in list(self._waits):
-            self._fail(task_id, error)
+        for key in list(self._waits):
+            self._fail(key, error)
 
     @property
-    def watched(self) -> list[str]:
+    def watched(self) -> list[K]:
         """The ids of all tasks that the listener may be told of."""
         return [*self._waits, *self._unwanted]
 
@@ -160,37 +163,37 @@ class Waits:
                 await asyncio.sleep(random.uniform(0, LONGEST_PAUSE))  # noqa: S311
                 self._work.set()
 
-    async def _look_at(self, task_ids: list[str]) -> None:
-        for task_id, look in (await self._read_each(task_ids)).items():
-            if look.task is not None or not look.known:
-                self.on_end(task_id, look.task)
-            elif look.ends_in is not None and task_id in self._waits:
-                self._cancel_timer(task_id)
+    async def _look_at(self, keys: list[K]) -> None:
+        for key, look in (await self._read_each(keys)).items():
+            if look.found is not None or not look.known:
+                self.on_end(key, look.found)
+            elif look.ends_in is not None and key in self._waits:
+                self._cancel_timer(key)
                 loop = asyncio.get_running_loop()
-                self._timers[task_id] = loop.call_later(look.ends_in, self.read_again, task_id)
+                self._timers[key] = loop.call_later(look.ends_in, self.read_again, key)
 
-    async def _read_each(self, task_ids: list[str]) -> dict[str, Look]:
+    async def _read_each(self, keys: list[K]) -> dict[K, Look[T]]:
         """Read tasks together; when one cannot be read, in halves: only those who wait for it are told."""
         try:
-            return await self._read(task_ids)
+            return await self._read(keys)
         except StoreUnavailableError:
             raise
         except Exception as error:
-            if len(task_ids) == 1:
-                self._fail(task_ids[0], error)
+            if len(keys) == 1:
+                self._fail(keys[0], error)
                 return {}
-        middle = len(task_ids) // 2
-        return await self._read_each(task_ids[:middle]) | await self._read_each(task_ids[middle:])
+        middle = len(keys) // 2
+        return await self._read_each(keys[:middle]) | await self._read_each(keys[middle:])
 
-    def _fail(self, task_id: str, error: BaseException) -> None:
-        for wait in self._drop(task_id):
+    def _fail(self, key: K, error: BaseException) -> None:
+        for wait in self._drop(key):
             wait.fail(error)
 
-    def _drop(self, task_id: str) -> list[Wait]:
-        self._cancel_timer(task_id)
-        return self._waits.pop(task_id, [])
+    def _drop(self, key: K) -> list[Wait[K, T]]:
+        self._cancel_timer(key)
+        return self._waits.pop(key, [])
 
-    def _cancel_timer(self, task_id: str) -> None:
-        timer = self._timers.pop(task_id, None)
+    def _cancel_timer(self, key: K) -> None:
+        timer = self._timers.pop(key, None)
         if timer is not None:
             timer.cancel()

@@ -4,13 +4,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha1
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from converge_redis.namespace import Namespace
 from converge_redis.operation import Argument, Operation, Steps, ask_all
 from converge_redis.operations.task_replies import read_task
 from converge_redis.scripts import Script
 from converge_redis.task import Task
+
+T = TypeVar("T")
 
 _WATCH_TASKS = Script("task/watch_tasks")
 _UNWATCH_TASKS = Script("task/unwatch_tasks")
@@ -25,21 +27,21 @@ CLAIMERS_PER_SCRIPT = 500
 
 
 @dataclass(slots=True, frozen=True)
-class Look:
-    """What a watched task looked like.
+class Look(Generic[T]):
+    """What something that is waited for looked like.
 
     Attributes:
-        task: The task if it has ended.
-        known: False: there is no such task.
-        ends_in: The seconds until time alone may end it, by its lease or deadline; None: it will not.
+        found: What is waited for, if it has happened: the task that has ended, the session that has changed.
+        known: False: there is no such thing.
+        ends_in: The seconds until time alone may make it happen, such as a deadline; None: it will not.
     """
 
-    task: Task | None
+    found: T | None
     known: bool
     ends_in: float | None
 
 
-def watch_tasks(space: Namespace, listener: str, task_ids: Sequence[str]) -> Steps[dict[str, Look]]:
+def watch_tasks(space: Namespace, listener: str, task_ids: Sequence[str]) -> Steps[dict[str, Look[Task]]]:
     """Read tasks, and have a listener told of the end of those that have not ended."""
     chunks = list(_by_shard(space, task_ids))
     answers = yield from ask_all(
@@ -74,16 +76,16 @@ def _by_shard(space: Namespace, task_ids: Iterable[str]) -> Iterable[tuple[int, 
             yield shard, of_shard[start : start + TASKS_PER_SCRIPT]
 
 
-def _read_looks(reply: Sequence[Any]) -> list[Look]:
+def _read_looks(reply: Sequence[Any]) -> list[Look[Task]]:
     return [_read_look(entry) for entry in reply[1:]]
 
 
-def _read_look(entry: Sequence[Any]) -> Look:
+def _read_look(entry: Sequence[Any]) -> Look[Task]:
     match len(entry):
         case 0:
             return Look(None, False, None)
         case 1:
-            return Look(None, True, _seconds(entry[0]))
+            return Look(None, True, seconds(entry[0]))
     return Look(read_task(entry), True, None)
 
 
@@ -108,7 +110,7 @@ def renew(
 
 def _read_work(reply: Sequence[Any]) -> tuple[float | None, list[tuple[str, int]]]:
     lanes = [(reply[i].decode(), int(reply[i + 1])) for i in range(2, len(reply), 2)]
-    return _seconds(reply[1]), lanes
+    return seconds(reply[1]), lanes
 
 
 def leave_queue(
@@ -126,7 +128,7 @@ def pass_on(space: Namespace, shard: int, lane: str) -> Operation[None]:
 
 def tick(space: Namespace, shard: int, listener: str) -> Operation[float | None]:
     """Let time pass in a shard; returns the seconds until it is to be done again, or None."""
-    return Operation(_TICK, space.keys.shard(shard), (listener,), lambda reply: _seconds(reply[1]))
+    return Operation(_TICK, space.keys.shard(shard), (listener,), lambda reply: seconds(reply[1]))
 
 
 def close_listener(space: Namespace, shard: int, listener: str) -> Operation[None]:
@@ -138,5 +140,6 @@ def _read_nothing(_reply: Any) -> None:
     return None
 
 
-def _seconds(microseconds: bytes) -> float | None:
+def seconds(microseconds: bytes) -> float | None:
+    """Read a duration of a reply."""
     return int(microseconds) / 1e6 if microseconds else None

@@ -13,6 +13,8 @@ from converge_redis.operation import Give, Gives, Steps, listen
 from converge_redis.operations.reading import get_tasks
 from converge_redis.task import Task
 
+TaskWait = Wait[str, Task]
+
 SHORT = 1.0
 """With fewer seconds than this, a wait reads the tasks before the time begins to count."""
 
@@ -105,7 +107,7 @@ def as_completed(space: Namespace, task_ids: Iterable[str], timeout: float | Non
     """
     ids = check_ids("task_ids", task_ids)
     ends = None if timeout is None else time.monotonic() + check_seconds("timeout", timeout, zero=True)
-    opened: list[tuple[Listener, Wait]] = []
+    opened: list[tuple[Listener, TaskWait]] = []
     try:
         wait = yield from listen(partial(_begin, ids, opened))
         while True:
@@ -120,13 +122,15 @@ def as_completed(space: Namespace, task_ids: Iterable[str], timeout: float | Non
             listener.end_wait(wait)
 
 
-async def _begin(ids: tuple[str, ...], opened: list[tuple[Listener, Wait]], listener: Listener) -> Wait:
+async def _begin(
+    ids: tuple[str, ...], opened: list[tuple[Listener, TaskWait]], listener: Listener
+) -> TaskWait:
     wait = listener.begin_wait(ids, 1)
     opened.append((listener, wait))
     return wait
 
 
-async def _next_ended(wait: Wait, seconds: float | None, _listener: Listener) -> list[Task]:
+async def _next_ended(wait: TaskWait, seconds: float | None, _listener: Listener) -> list[Task]:
     async with asyncio.timeout(seconds):
         await wait.over()
     ended, wait.ended = wait.ended, []

@@ -23,7 +23,7 @@ from tests.fleet import Fleet
 async def chain(delegations: AsyncDelegationProtocol, names: str = "abcdef", **first: Any) -> list[str]:
     """Hand read and write on from one to the next; returns the ids, the first one first."""
     ids = [await delegations.delegate(names[0], names[1], ["read", "write"], **first)]
-    for giver, taker in itertools.pairwise(names):
+    for giver, taker in itertools.pairwise(names[1:]):
         ids.append(await delegations.delegate(giver, taker, parent=ids[-1]))
     return ids
 
