@@ -4,7 +4,9 @@ All public names come from here; the modules carry the names of the in-memory in
 """
 
 from converge_redis.async_store import AsyncRedisStore
+from converge_redis.auction import Auction, AuctionOutcome, AuctionState, AuctionType, Bid
 from converge_redis.audit import Violation
+from converge_redis.bidding import AsyncBiddingProtocol, BiddingProtocol
 from converge_redis.claim_keeper import ClaimKeeper
 from converge_redis.consensus import Consensus
 from converge_redis.delegation import AsyncDelegationProtocol, DelegationProtocol
@@ -13,6 +15,7 @@ from converge_redis.embedded import EmbeddedServer
 from converge_redis.errors import (
     ActRefusedError,
     AdmissionDeniedError,
+    AuctionExistsError,
     ClaimLostError,
     ConfigurationError,
     ConvergeError,
@@ -57,11 +60,19 @@ __all__ = [
     "ActRefusedError",
     "AdmissionDeniedError",
     "AdmissionPolicy",
+    "AsyncBiddingProtocol",
     "AsyncDelegationProtocol",
     "AsyncNegotiationProtocol",
     "AsyncPoolManager",
     "AsyncRedisStore",
     "AsyncTaskManager",
+    "Auction",
+    "AuctionExistsError",
+    "AuctionOutcome",
+    "AuctionState",
+    "AuctionType",
+    "Bid",
+    "BiddingProtocol",
     "Claim",
     "ClaimKeeper",
     "ClaimLostError",

@@ -86,6 +86,10 @@ class AdmissionDeniedError(ConvergeError, ValueError):
         self.reason = reason
 
 
+class AuctionExistsError(ConvergeError, ValueError):
+    """An auction with other terms exists under the same id; nothing was changed."""
+
+
 class ActRefusedError(ConvergeError, ValueError):
     """The rules of a session do not allow an act; nothing was changed.
 

@@ -3,8 +3,9 @@
 from converge_redis.async_store import AsyncRedisStore
 from converge_redis.errors import ConfigurationError
 from converge_redis.metrics import CoordinationMetrics
+from converge_redis.namespace import Namespace
 from converge_redis.store import RedisStore, default_store, default_url
-from converge_redis.verbs import AsyncFacade, Facade
+from converge_redis.verbs import AsyncFacade, AsyncRunner, Facade, Runner, T, Work
 
 
 def blocking_store(owner: object, store: RedisStore | None) -> RedisStore:
@@ -25,6 +26,34 @@ def async_store(owner: object, store: AsyncRedisStore | None) -> AsyncRedisStore
             f"{type(owner).__name__} needs an AsyncRedisStore, not {type(store).__name__}"
         )
     return store or AsyncRedisStore.from_url(default_url())
+
+
+class SpacedStore(Runner):
+    """A store whose verbs find something more in their namespace: what one manager or protocol is about."""
+
+    def __init__(self, store: RedisStore, space: Namespace) -> None:
+        self.namespace = space
+        self.store = store
+
+    def run(self, work: Work[T]) -> T:
+        """Carry out an operation, or the steps of a verb."""
+        return self.store.run(work)
+
+    async def run_in_background(self, work: Work[T]) -> T:
+        """Carry it out in the store's background thread."""
+        return await self.store.run_in_background(work)
+
+
+class AsyncSpacedStore(AsyncRunner):
+    """The same for a store on asyncio."""
+
+    def __init__(self, store: AsyncRedisStore, space: Namespace) -> None:
+        self.namespace = space
+        self.store = store
+
+    async def run(self, work: Work[T]) -> T:
+        """Carry out an operation, or the steps of a verb."""
+        return await self.store.run(work)
 
 
 class OnStore(Facade):

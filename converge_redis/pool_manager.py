@@ -1,42 +1,13 @@
 """Pool management: the pools of a fleet, who is in them, and who may join."""
 
 from converge_redis.async_store import AsyncRedisStore
-from converge_redis.facades import async_store, blocking_store
+from converge_redis.facades import AsyncSpacedStore, SpacedStore, async_store, blocking_store
 from converge_redis.metrics import CoordinationMetrics
-from converge_redis.namespace import Namespace
-from converge_redis.operation import Operation, Steps
 from converge_redis.operations import pool_auditing, pools
 from converge_redis.policies import Policies, PoolSpace, TrustProvider
 from converge_redis.pool import AdmissionPolicy
 from converge_redis.store import RedisStore
-from converge_redis.verbs import AsyncFacade, Facade, T, averb, verb
-
-Work = Operation[T] | Steps[T]
-
-
-class _PoolStore:
-    """A store whose verbs find the policy objects of one manager in their namespace."""
-
-    def __init__(self, store: RedisStore, policies: Policies) -> None:
-        self.namespace: Namespace = PoolSpace.of(store.namespace, policies)
-        self.store = store
-
-    def run(self, work: Work[T]) -> T:
-        return self.store.run(work)
-
-    async def run_in_background(self, work: Work[T]) -> T:
-        return await self.store.run_in_background(work)
-
-
-class _AsyncPoolStore:
-    """The same for a store on asyncio."""
-
-    def __init__(self, store: AsyncRedisStore, policies: Policies) -> None:
-        self.namespace: Namespace = PoolSpace.of(store.namespace, policies)
-        self.store = store
-
-    async def run(self, work: Work[T]) -> T:
-        return await self.store.run(work)
+from converge_redis.verbs import AsyncFacade, Facade, averb, verb
 
 
 class _AsksPolicies:
@@ -89,7 +60,8 @@ class PoolManager(_AsksPolicies, Facade):
         coordination_metrics: CoordinationMetrics | None = None,
     ) -> None:
         self._policies = Policies()
-        self._store: _PoolStore = _PoolStore(blocking_store(self, store), self._policies)
+        given = blocking_store(self, store)
+        self._store: SpacedStore = SpacedStore(given, PoolSpace.of(given.namespace, self._policies))
         self._metrics = coordination_metrics
 
     @property
@@ -124,7 +96,8 @@ class AsyncPoolManager(_AsksPolicies, AsyncFacade):
         coordination_metrics: CoordinationMetrics | None = None,
     ) -> None:
         self._policies = Policies()
-        self._store: _AsyncPoolStore = _AsyncPoolStore(async_store(self, store), self._policies)
+        given = async_store(self, store)
+        self._store: AsyncSpacedStore = AsyncSpacedStore(given, PoolSpace.of(given.namespace, self._policies))
         self._metrics = coordination_metrics
 
     @property

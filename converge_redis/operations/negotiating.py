@@ -14,7 +14,8 @@ from converge_redis.namespace import Namespace
 from converge_redis.negotiation_record import NegotiationSession, NegotiationState, Proposal
 from converge_redis.operation import Argument, Operation, Steps, ask, ask_all
 from converge_redis.operations.acts import LEAST_RETENTION, done, fields_of, microseconds, text_of, time_of
-from converge_redis.operations.watching import Look, Watched, read_look, wait_for
+from converge_redis.operations.listening import Look
+from converge_redis.operations.watching import Watched, read_look, wait_for
 from converge_redis.scripts import Script
 
 _CREATE_SESSION = Script("negotiation/create_session")

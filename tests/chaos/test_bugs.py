@@ -146,7 +146,7 @@ def test_a_release_that_forgets_the_index_is_found(judge: Judge, manager: TaskMa
 # A waiter that reads before it subscribes
 
 
-Watch = Callable[[Namespace, str, Sequence[str]], Steps[dict[str, listening.Look[Task]]]]
+Watch = Callable[[Namespace, str, Sequence[str]], Steps[dict[str, Look[Task]]]]
 
 
 WATCH = listening.watch_tasks
@@ -155,9 +155,7 @@ WATCH = listening.watch_tasks
 def reading_first(in_between: Callable[[], None]) -> Watch:
     """As `watch_tasks`, but with two scripts, and the task ends between them."""
 
-    def watch(
-        space: Namespace, listener: str, task_ids: Sequence[str]
-    ) -> Steps[dict[str, listening.Look[Task]]]:
+    def watch(space: Namespace, listener: str, task_ids: Sequence[str]) -> Steps[dict[str, Look[Task]]]:
         tasks = yield from get_tasks(space, task_ids)
         if ID in task_ids:
             in_between()
@@ -173,9 +171,7 @@ def reading_first(in_between: Callable[[], None]) -> Watch:
 def reading_at_once(in_between: Callable[[], None]) -> Watch:
     """As `watch_tasks`; the task ends right after it."""
 
-    def watch(
-        space: Namespace, listener: str, task_ids: Sequence[str]
-    ) -> Steps[dict[str, listening.Look[Task]]]:
+    def watch(space: Namespace, listener: str, task_ids: Sequence[str]) -> Steps[dict[str, Look[Task]]]:
         looks = yield from WATCH(space, listener, task_ids)
         if ID in task_ids:
             in_between()

@@ -1,5 +1,5 @@
--- Sessions, in which several agents act: negotiations, auctions, ballots, contracts. Each is a hash; its version
--- grows with each change, and those who wait for one are told. Its key is `base`, what it is, and its id.
+-- Sessions, in which several agents act: negotiations, auctions, ballots, contracts. Each is a hash; its
+-- version grows with each change, and those who wait for one are told. Its key is `base`, what it is, its id.
 --@include shared/telling
 local onlookers = base .. "onlookers:"
 
