@@ -6,6 +6,8 @@ All public names come from here; the modules carry the names of the in-memory in
 from converge_redis.async_store import AsyncRedisStore
 from converge_redis.auction import Auction, AuctionOutcome, AuctionState, AuctionType, Bid
 from converge_redis.audit import Violation
+from converge_redis.ballot import AsyncBallot, Ballot
+from converge_redis.ballot_record import BallotState
 from converge_redis.bidding import AsyncBiddingProtocol, BiddingProtocol
 from converge_redis.claim_keeper import ClaimKeeper
 from converge_redis.consensus import Consensus
@@ -16,6 +18,7 @@ from converge_redis.errors import (
     ActRefusedError,
     AdmissionDeniedError,
     AuctionExistsError,
+    BallotExistsError,
     ClaimLostError,
     ConfigurationError,
     ConvergeError,
@@ -50,6 +53,7 @@ from converge_redis.pool import (
 )
 from converge_redis.pool_manager import AsyncPoolManager, PoolManager
 from converge_redis.store import RedisStore
+from converge_redis.tally import Tally, VotingMethod
 from converge_redis.task import Task, TaskState, Topic
 from converge_redis.task_manager import AsyncTaskManager, TaskManager
 from converge_redis.worker import Worker
@@ -60,6 +64,7 @@ __all__ = [
     "ActRefusedError",
     "AdmissionDeniedError",
     "AdmissionPolicy",
+    "AsyncBallot",
     "AsyncBiddingProtocol",
     "AsyncDelegationProtocol",
     "AsyncNegotiationProtocol",
@@ -71,6 +76,9 @@ __all__ = [
     "AuctionOutcome",
     "AuctionState",
     "AuctionType",
+    "Ballot",
+    "BallotExistsError",
+    "BallotState",
     "Bid",
     "BiddingProtocol",
     "Claim",
@@ -108,6 +116,7 @@ __all__ = [
     "StoreFullError",
     "StoreReplyError",
     "StoreUnavailableError",
+    "Tally",
     "Task",
     "TaskCancelledError",
     "TaskExistsError",
@@ -118,6 +127,7 @@ __all__ = [
     "Topic",
     "TryLater",
     "Violation",
+    "VotingMethod",
     "WhitelistAdmission",
     "Worker",
     "current_claim",

@@ -28,11 +28,11 @@ class BiddingProtocol(Facade):
     """One auction, for blocking code; all processes with the same store and id take part in the same one.
 
     Args:
-        auction_type: Its rules, one of `AuctionType`. Sealed: the highest bid wins and pays itself (first price)
-            or the second highest bid (second price; Vickrey, Counterspeculation, Auctions, and Competitive
-            Sealed Tenders, 1961), with ties to the earliest; a sole bidder pays the reserve, or 0 where there
-            is none, and never more than its bid. English: bids rise, the last one wins. Dutch: the price falls
-            until somebody accepts it.
+        auction_type: Its rules, one of `AuctionType`. Sealed: the highest bid wins and pays itself (first
+            price) or the second highest bid (second price; Vickrey, Counterspeculation, Auctions, and
+            Competitive Sealed Tenders, 1961), with ties to the earliest; a sole bidder pays the reserve, or
+            0 where there is none, and never more than its bid. English: bids rise, the last one wins. Dutch:
+            the price falls until somebody accepts it.
         store: Where the state is; None: ``CONVERGE_REDIS_URL``, else this process's embedded server.
         auction_id: Its id; None: a new one, see the attribute ``auction_id``.
         task_id: A task that `award` will give to the winner; needed where the store has several shards.
@@ -40,9 +40,11 @@ class BiddingProtocol(Facade):
         reserve: No bid that does not reach it wins.
         increment: English: by how much a bid has to beat the standing one; None: at all.
         start_price: Dutch: the price at the opening.
-        decrement: Dutch: by how much the price falls at each tick (rises, with direction min), to the reserve.
+        decrement: Dutch: by how much the price falls at each tick (rises, with direction min), to the
+            reserve.
         tick_sec: Dutch: seconds between ticks.
-        deadline_sec: Seconds from the opening until it closes; None: `resolve` closes it, or the next two do.
+        deadline_sec: Seconds from the opening until it closes; None: `resolve` closes it, or the next
+            two do.
         quiet_sec: English: it closes after so many seconds without a bid, not before the deadline.
         hard_close_sec: English: it closes so many seconds after the opening, whatever is bid.
         reveal_sec: Sealed: bids are commitments until the close; bidders have so many seconds to reveal them,
@@ -149,11 +151,11 @@ class AsyncBiddingProtocol(AsyncFacade):
     """One auction, for code on asyncio; all processes with the same store and id take part in the same one.
 
     Args:
-        auction_type: Its rules, one of `AuctionType`. Sealed: the highest bid wins and pays itself (first price)
-            or the second highest bid (second price; Vickrey, Counterspeculation, Auctions, and Competitive
-            Sealed Tenders, 1961), with ties to the earliest; a sole bidder pays the reserve, or 0 where there
-            is none, and never more than its bid. English: bids rise, the last one wins. Dutch: the price falls
-            until somebody accepts it.
+        auction_type: Its rules, one of `AuctionType`. Sealed: the highest bid wins and pays itself (first
+            price) or the second highest bid (second price; Vickrey, Counterspeculation, Auctions, and
+            Competitive Sealed Tenders, 1961), with ties to the earliest; a sole bidder pays the reserve, or
+            0 where there is none, and never more than its bid. English: bids rise, the last one wins. Dutch:
+            the price falls until somebody accepts it.
         store: Where the state is; None: ``CONVERGE_REDIS_URL``, else this process's embedded server.
         auction_id: Its id; None: a new one, see the attribute ``auction_id``.
         task_id: A task that `award` will give to the winner; needed where the store has several shards.
@@ -161,9 +163,11 @@ class AsyncBiddingProtocol(AsyncFacade):
         reserve: No bid that does not reach it wins.
         increment: English: by how much a bid has to beat the standing one; None: at all.
         start_price: Dutch: the price at the opening.
-        decrement: Dutch: by how much the price falls at each tick (rises, with direction min), to the reserve.
+        decrement: Dutch: by how much the price falls at each tick (rises, with direction min), to the
+            reserve.
         tick_sec: Dutch: seconds between ticks.
-        deadline_sec: Seconds from the opening until it closes; None: `resolve` closes it, or the next two do.
+        deadline_sec: Seconds from the opening until it closes; None: `resolve` closes it, or the next
+            two do.
         quiet_sec: English: it closes after so many seconds without a bid, not before the deadline.
         hard_close_sec: English: it closes so many seconds after the opening, whatever is bid.
         reveal_sec: Sealed: bids are commitments until the close; bidders have so many seconds to reveal them,

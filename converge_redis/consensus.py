@@ -26,7 +26,8 @@ class Consensus:
         Raises:
             InvalidTypeError: The votes, or an option among them, cannot be counted.
         """
-        counts, total = _count(votes)
+        counts = counted(_each_once(votes))
+        total = sum(count for _, count in counts)
         return next((option for option, count in counts if 2 * count > total), None)
 
     @staticmethod
@@ -42,23 +43,31 @@ class Consensus:
         Raises:
             InvalidTypeError: The votes, or an option among them, cannot be counted.
         """
-        counts, _ = _count(votes)
-        most = max((count for _, count in counts), default=0)
-        first = [option for option, count in counts if count == most]
-        return first[0] if len(first) == 1 else None
+        return first_of(counted(_each_once(votes)))
 
 
-def _count(votes: Iterable[Any]) -> tuple[list[tuple[Any, int]], int]:
-    """Return each option with its votes, and the number of all votes."""
+def _each_once(votes: Iterable[Any]) -> Iterable[tuple[Any, int]]:
     if isinstance(votes, str | bytes) or not isinstance(votes, Iterable):
         raise InvalidTypeError(f"votes must be a list of options, not {shown(votes)}")
+    return ((option, 1) for option in votes)
+
+
+def counted(votes: Iterable[tuple[Any, int]]) -> list[tuple[Any, int]]:
+    """Return each option with the weight of its votes, in the order in which they were first voted for."""
     options: dict[Hashable, Any] = {}
-    counts: dict[Hashable, int] = {}
-    for option in votes:
+    weights: dict[Hashable, int] = {}
+    for option, weight in votes:
         value = _value(option)
         options.setdefault(value, option)
-        counts[value] = counts.get(value, 0) + 1
-    return [(options[value], count) for value, count in counts.items()], sum(counts.values())
+        weights[value] = weights.get(value, 0) + weight
+    return [(options[value], weight) for value, weight in weights.items()]
+
+
+def first_of(counts: list[tuple[Any, int]]) -> Any | None:
+    """Return the option with more weight than any other; None for ties, and for no options."""
+    most = max((weight for _, weight in counts), default=0)
+    first = [option for option, weight in counts if weight == most]
+    return first[0] if len(first) == 1 else None
 
 
 def _value(option: Any) -> Hashable:

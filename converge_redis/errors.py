@@ -90,6 +90,10 @@ class AuctionExistsError(ConvergeError, ValueError):
     """An auction with other terms exists under the same id; nothing was changed."""
 
 
+class BallotExistsError(ConvergeError, ValueError):
+    """A ballot with other terms exists under the same id; nothing was changed."""
+
+
 class ActRefusedError(ConvergeError, ValueError):
     """The rules of a session do not allow an act; nothing was changed.
 

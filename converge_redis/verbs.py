@@ -17,7 +17,7 @@ from converge_redis.operation import Give, Gives, Operation, Steps
 P = ParamSpec("P")
 T = TypeVar("T")
 Work = Operation[T] | Steps[T]
-Builder = Callable[Concatenate[Namespace, P], Work[T]]
+Builder = Callable[Concatenate[Any, P], Work[T]]  # first a namespace, or one that holds more
 
 
 class Runner(typing.Protocol):
@@ -74,7 +74,7 @@ class AsyncFacade:
     _metrics: CoordinationMetrics | None = None
 
 
-def verb(builder: Callable[Concatenate[Namespace, P], Work[T]]) -> Callable[Concatenate[Any, P], T]:
+def verb(builder: Builder[P, T]) -> Callable[Concatenate[Any, P], T]:
     """Make a blocking method of an operation builder."""
     name = builder.__name__
 
@@ -91,7 +91,7 @@ def verb(builder: Callable[Concatenate[Namespace, P], Work[T]]) -> Callable[Conc
 
 
 def averb(
-    builder: Callable[Concatenate[Namespace, P], Work[T]],
+    builder: Builder[P, T],
 ) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]:
     """Make a method for asyncio of an operation builder."""
     name = builder.__name__
@@ -109,7 +109,7 @@ def averb(
 
 
 def background_verb(
-    builder: Callable[Concatenate[Namespace, P], Work[T]],
+    builder: Builder[P, T],
 ) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]:
     """Make a coroutine method of a blocking facade: the work runs in the store's background thread."""
     name = builder.__name__

@@ -15,6 +15,7 @@ from converge_redis.errors import ConvergeError
 from converge_redis.namespace import Namespace
 from converge_redis.operation import Steps
 from converge_redis.operations import claiming, holding, listening, settling
+from converge_redis.operations.listening import Look
 from converge_redis.operations.reading import get_tasks
 from converge_redis.scripts import Script
 from tests.backends import Backend
@@ -161,7 +162,7 @@ def reading_first(in_between: Callable[[], None]) -> Watch:
             in_between()
         yield from WATCH(space, listener, task_ids)
         return {
-            task_id: listening.Look(task if task and task.state.terminal else None, task is not None, None)
+            task_id: Look(task if task and task.state.terminal else None, task is not None, None)
             for task_id, task in zip(task_ids, tasks, strict=True)
         }
 

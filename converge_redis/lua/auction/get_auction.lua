@@ -4,7 +4,7 @@
 -- ARGV[2]   listener, or "": only read
 -- ARGV[3]   the version that is known to it
 -- ARGV[4]   "end": only its end counts, or what is to be done for it; "": any change
--- Reply     {"FOUND", "1" if the revealed bids are to be verified, Dutch price, field, value, …} | {"UNKNOWN"}
+-- Reply     {"FOUND", "1" if revealed bids are to be verified, Dutch price, field, value, …} | {"UNKNOWN"}
 --           {"WAIT", microseconds until it closes, or ""}: no change yet; the listener will be told
 --@include shared/auctions
 

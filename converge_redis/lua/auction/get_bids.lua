@@ -3,7 +3,8 @@
 -- ARGV[1]   auction
 -- ARGV[2]   the first sequence number
 -- ARGV[3]   the most numbers to look at
--- Reply     {"MORE" or "DONE", row, …}, a row being {number, bid, commitment, nonce} | {"UNKNOWN"} | {"SEALED"}
+-- Reply     {"MORE" or "DONE", row, …}, a row being {number, bid, commitment, nonce}
+--           {"UNKNOWN"} | {"SEALED"}
 --@include shared/auctions
 
 local id, first, most = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])

@@ -6,15 +6,16 @@ local auctions, bids, bidders = base .. "auction:", base .. "bids:", base .. "bi
 --   terms                              a digest of all that follows up to `retention`
 --   type, direction                    the rules; max or min: which amounts are better
 --   reserve, increment, start, decrement, tick           amounts; tick: microseconds
---   deadline, quiet, hard, reveal      microseconds from the opening, after the last bid, from the opening, and
---                                      from the close: how long commitments may be revealed ("": no commitments)
+--   deadline, quiet, hard              when it closes: microseconds from the opening, after the last bid, and
+--                                      from the opening again
+--   reveal                             how long commitments may be revealed after that; none: no commitments
 --   retention                          microseconds for which it is kept when it is over
 --   state, opened, closes, ended       open, revealing, closed; times
 --   last, revealed                     the sequence number of the last bid; how many were revealed
 --   leader, standing, place            English: the standing bid's agent, amount and sequence number
 --   winner, price, place, reason       how it ended; awarded: the task that the winner was given
--- A bid is "<time> <amount> <bytes of the agent's id> <agent's id><content>"; its amount is "#<commitment>" until
--- it is revealed. `c<number>` then holds the commitment, `n<number>` the nonce.
+-- A bid is "<time> <amount> <bytes of the agent's id> <agent's id><content>"; its amount is "#<commitment>"
+-- until it is revealed. `c<number>` then holds the commitment, `n<number>` the nonce.
 
 local function sign(auction)
   return auction.direction == "min" and -1 or 1
@@ -49,8 +50,8 @@ local function closing_time(auction, last_bid)
   return ends > 0 and ends or nil
 end
 
--- The price of a Dutch auction: it falls from `start` to the reserve (0 where there is none); for direction min it
--- rises from `start` to the reserve.
+-- The price of a Dutch auction: it falls from `start` to the reserve (0 where there is none); for direction
+-- min it rises from `start` to the reserve.
 local function dutch_price(auction)
   local ticks = math.floor((now - tonumber(auction.opened)) / tonumber(auction.tick))
   local price = tonumber(auction.start) - sign(auction) * ticks * tonumber(auction.decrement)
