@@ -11,6 +11,24 @@ from converge_redis.ballot_record import BallotState
 from converge_redis.bidding import AsyncBiddingProtocol, BiddingProtocol
 from converge_redis.claim_keeper import ClaimKeeper
 from converge_redis.consensus import Consensus
+from converge_redis.contract_net import AsyncContractNet, ContractNet
+from converge_redis.contract_record import CallForProposals, CallState, ContractProposal
+from converge_redis.decisions import (
+    AcceptProposal,
+    ClaimTask,
+    CreatePool,
+    Decision,
+    Delegate,
+    JoinPool,
+    LeavePool,
+    Propose,
+    RejectProposal,
+    ReportTask,
+    RevokeDelegation,
+    SubmitBid,
+    SubmitTask,
+    Vote,
+)
 from converge_redis.delegation import AsyncDelegationProtocol, DelegationProtocol
 from converge_redis.delegation_record import Delegation, DelegationType
 from converge_redis.embedded import EmbeddedServer
@@ -38,6 +56,13 @@ from converge_redis.errors import (
     TaskCancelledError,
     TaskExistsError,
 )
+from converge_redis.executor import (
+    ActionPolicy,
+    AsyncStandardExecutor,
+    DecisionOutcome,
+    OutcomeStatus,
+    StandardExecutor,
+)
 from converge_redis.metrics import CoordinationMetrics
 from converge_redis.negotiation import AsyncNegotiationProtocol, NegotiationProtocol
 from converge_redis.negotiation_record import NegotiationSession, NegotiationState, Proposal
@@ -61,15 +86,19 @@ from converge_redis.working.claim import Claim, current_claim
 from converge_redis.working.outcomes import TaskFailure, TryLater
 
 __all__ = [
+    "AcceptProposal",
     "ActRefusedError",
+    "ActionPolicy",
     "AdmissionDeniedError",
     "AdmissionPolicy",
     "AsyncBallot",
     "AsyncBiddingProtocol",
+    "AsyncContractNet",
     "AsyncDelegationProtocol",
     "AsyncNegotiationProtocol",
     "AsyncPoolManager",
     "AsyncRedisStore",
+    "AsyncStandardExecutor",
     "AsyncTaskManager",
     "Auction",
     "AuctionExistsError",
@@ -81,14 +110,23 @@ __all__ = [
     "BallotState",
     "Bid",
     "BiddingProtocol",
+    "CallForProposals",
+    "CallState",
     "Claim",
     "ClaimKeeper",
     "ClaimLostError",
+    "ClaimTask",
     "ConfigurationError",
     "Consensus",
+    "ContractNet",
+    "ContractProposal",
     "ConvergeError",
     "CoordinationMetrics",
+    "CreatePool",
     "CustomAdmission",
+    "Decision",
+    "DecisionOutcome",
+    "Delegate",
     "Delegation",
     "DelegationProtocol",
     "DelegationRefusedError",
@@ -98,11 +136,14 @@ __all__ = [
     "EvictionWarning",
     "InvalidTypeError",
     "InvalidValueError",
+    "JoinPool",
+    "LeavePool",
     "NegotiationProtocol",
     "NegotiationSession",
     "NegotiationState",
     "NotAuthorizedError",
     "OpenAdmission",
+    "OutcomeStatus",
     "PayloadTooLargeError",
     "Pool",
     "PoolExistsError",
@@ -110,12 +151,19 @@ __all__ = [
     "PoolNotFoundError",
     "PoolSpec",
     "Proposal",
+    "Propose",
     "RedisStore",
+    "RejectProposal",
+    "ReportTask",
+    "RevokeDelegation",
+    "StandardExecutor",
     "StoreAuthenticationError",
     "StoreClosedError",
     "StoreFullError",
     "StoreReplyError",
     "StoreUnavailableError",
+    "SubmitBid",
+    "SubmitTask",
     "Tally",
     "Task",
     "TaskCancelledError",
@@ -127,6 +175,7 @@ __all__ = [
     "Topic",
     "TryLater",
     "Violation",
+    "Vote",
     "VotingMethod",
     "WhitelistAdmission",
     "Worker",

@@ -22,7 +22,7 @@ TWO_THIRDS = Fraction(2, 3)
 
 
 class Ballot(Facade):
-    """One vote of many agents, for blocking code; all processes with the same store and id take part in the same one.
+    """One vote of many agents, for blocking code; all processes with the same store and id share it.
 
     Each agent has one vote. The ballot closes at its deadline, by `close`, or when all on the roll have voted
     for good.
@@ -34,8 +34,8 @@ class Ballot(Facade):
         voters: Who may vote, each once or with an integer weight, frozen at the opening; None: everybody.
         method: How the votes decide, one of `VotingMethod`; ties are no decision.
         quorum: How many have to vote for there to be a decision; None: one.
-        threshold: The part of the weight that a supermajority needs: a ``Fraction``, or a number that is taken
-            for the nearest fraction with a denominator of at most 10,000.
+        threshold: The part of the weight that a supermajority needs: a ``Fraction``, or a number that is
+            taken for the nearest fraction with a denominator of at most 10,000.
         revisable: Whether a vote may be changed until the close.
         secret: Whether votes cannot be read before the close.
         deadline_sec: Seconds from the opening until it closes; None: never.
@@ -120,7 +120,7 @@ class Ballot(Facade):
 
 
 class AsyncBallot(AsyncFacade):
-    """One vote of many agents, for code on asyncio; all processes with the same store and id take part in the same one.
+    """One vote of many agents, for code on asyncio; all processes with the same store and id share it.
 
     Each agent has one vote. The ballot closes at its deadline, by `close`, or when all on the roll have voted
     for good.
@@ -132,8 +132,8 @@ class AsyncBallot(AsyncFacade):
         voters: Who may vote, each once or with an integer weight, frozen at the opening; None: everybody.
         method: How the votes decide, one of `VotingMethod`; ties are no decision.
         quorum: How many have to vote for there to be a decision; None: one.
-        threshold: The part of the weight that a supermajority needs: a ``Fraction``, or a number that is taken
-            for the nearest fraction with a denominator of at most 10,000.
+        threshold: The part of the weight that a supermajority needs: a ``Fraction``, or a number that is
+            taken for the nearest fraction with a denominator of at most 10,000.
         revisable: Whether a vote may be changed until the close.
         secret: Whether votes cannot be read before the close.
         deadline_sec: Seconds from the opening until it closes; None: never.

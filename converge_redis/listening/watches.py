@@ -27,10 +27,11 @@ class Watches:
         self._look_away = look_away
         self._by_name = dict[Name, set[Watched[Any]]]()
 
-    def begin(self, watched: Watched[Any]) -> "Wait[Watched[Any], Any]":
-        """Begin to wait; end it with `end`."""
-        self._by_name.setdefault((watched.shard, watched.what), set()).add(watched)
-        wait: Wait[Watched[Any], Any] = Wait([watched], 1)
+    def begin(self, changes: Sequence[Watched[Any]]) -> Wait[Watched[Any], Any]:
+        """Begin to wait for one of several changes; end it with `end`."""
+        for watched in changes:
+            self._by_name.setdefault((watched.shard, watched.what), set()).add(watched)
+        wait: Wait[Watched[Any], Any] = Wait(changes, 1)
         self.waits.add(wait)
         return wait
 

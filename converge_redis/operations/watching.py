@@ -41,12 +41,17 @@ def look_away(space: Namespace, shard: int, listener: str, what: Sequence[str]) 
 
 def wait_for(watched: Watched[T], timeout: float | None) -> Steps[T | None]:
     """Wait for a change; None: there is no such session, or the seconds are over."""
+    return (yield from wait_for_one([watched], timeout))
+
+
+def wait_for_one(watched: Sequence[Watched[T]], timeout: float | None) -> Steps[T | None]:
+    """Wait for one of several changes; None: there are no such sessions, or the seconds are over."""
     if timeout == 0:
         return None
     return (yield from listen(partial(_seen, watched, timeout)))
 
 
-async def _seen(watched: Watched[T], timeout: float | None, listener: "Listener") -> T | None:
+async def _seen(watched: Sequence[Watched[T]], timeout: float | None, listener: "Listener") -> T | None:
     wait = listener.watches.begin(watched)
     try:
         async with asyncio.timeout(timeout):

@@ -6,8 +6,8 @@ local ballots, roll, votes = base .. "ballot:", base .. "roll:", base .. "votes:
 --   terms                           a digest of all that follows up to `retention`, and of the roll
 --   method, quorum, threshold       how the votes decide; it is those who read them that count
 --   options                         ",<digest>,<digest>,": what may be voted for; none: anything
---   revisable, public, closed_roll  "1": a vote may be changed; votes can be read before the close; only those
---                                   on the roll may vote
+--   revisable, public, closed_roll  "1": a vote may be changed; votes can be read before the close; only
+--                                   those on the roll may vote
 --   deadline, retention             microseconds
 --   state, opened, closes, ended    open, closed; times
 -- A vote is "<weight> <call> <choice>".
