@@ -1,6 +1,6 @@
 """Executors: carry out what an agent has decided, and tell what came of each decision."""
 
-from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from inspect import isawaitable
@@ -9,10 +9,10 @@ from typing import Any
 from converge_redis import decisions as decided
 from converge_redis.ballot import AsyncBallot, Ballot
 from converge_redis.bidding import AsyncBiddingProtocol, BiddingProtocol
-from converge_redis.checks import check_id, shown
+from converge_redis.checks import check_id, check_integer, shown
 from converge_redis.decisions import Decision
 from converge_redis.delegation import AsyncDelegationProtocol, DelegationProtocol
-from converge_redis.errors import ActRefusedError, InvalidTypeError, NotAuthorizedError
+from converge_redis.errors import ActRefusedError, AdmissionDeniedError, InvalidTypeError, NotAuthorizedError
 from converge_redis.negotiation import AsyncNegotiationProtocol, NegotiationProtocol
 from converge_redis.pool_manager import AsyncPoolManager, PoolManager
 from converge_redis.task_manager import AsyncTaskManager, TaskManager
@@ -35,7 +35,8 @@ class DecisionOutcome:
     Attributes:
         decision: The decision.
         status: Done; refused: the rules of the task, pool or session do not allow it now; not allowed by the
-            executor's policy; not supported: the executor has no part for it, or no handler; failed: an error.
+            executor's policy; not supported: the executor has no part for it, nor a handler; failed: an
+            error.
         result: What the verb has returned.
         reason: Why it was not done.
         error: The error behind that, if there is one.
@@ -58,12 +59,21 @@ class ActionPolicy:
     """Which decisions an executor carries out.
 
     Args:
-        allowed_actions: The names of their classes, such as ``"ClaimTask"``; None: all.
+        allowed_actions: Their classes, or the names of those, such as ``"ClaimTask"``; None: all.
         max_decisions: The most of one call of `execute` that are carried out; None: no limit.
     """
 
-    allowed_actions: frozenset[str] | None = None
+    allowed_actions: Collection[str | type[Decision]] | None = None
     max_decisions: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.allowed_actions is not None:
+            if isinstance(self.allowed_actions, str) or not isinstance(self.allowed_actions, Collection):
+                raise InvalidTypeError(f"allowed_actions must be a list, not {shown(self.allowed_actions)}")
+            names = frozenset(_name_of(one) for one in self.allowed_actions)
+            object.__setattr__(self, "allowed_actions", names)
+        if self.max_decisions is not None:
+            check_integer("max_decisions", self.max_decisions, 0, 2**31)
 
     def objection(self, decision: Decision, number: int) -> str | None:
         """Return why a decision, the `number`-th from 0 of its call, is not allowed; None: it is."""
@@ -73,6 +83,14 @@ class ActionPolicy:
         if self.max_decisions is not None and number >= self.max_decisions:
             return f"only {self.max_decisions} decisions of one call are carried out"
         return None
+
+
+def _name_of(action: object) -> str:
+    if isinstance(action, type) and issubclass(action, Decision):
+        return action.__name__
+    if not isinstance(action, str):
+        raise InvalidTypeError(f"allowed_actions must hold classes of decisions, not {shown(action)}")
+    return action
 
 
 Handler = Callable[[Any], Any]
@@ -119,7 +137,7 @@ class Parts:
             case decided.LeavePool(pool_id):
                 return pools, lambda: pools.leave_pool(me, pool_id)
             case decided.SubmitBid(auction_id, amount, content):
-                auction = self.auctions.get(auction_id)
+                auction: Any = self.auctions.get(auction_id)
                 return auction, lambda: auction.submit_bid(me, amount, content, strict=True)
             case decided.Vote(vote_id, option):
                 return self._ballot(vote_id, option)
@@ -180,13 +198,13 @@ def success(decision: Decision, result: Any) -> DecisionOutcome:
 
 def failure(decision: Decision, error: Exception) -> DecisionOutcome:
     """Return the outcome of a decision whose verb has raised an error."""
-    refused = isinstance(error, ActRefusedError | NotAuthorizedError)
+    refused = isinstance(error, ActRefusedError | AdmissionDeniedError | NotAuthorizedError)
     status = OutcomeStatus.REFUSED if refused else OutcomeStatus.FAILED
     return DecisionOutcome(decision, status, reason=str(error), error=error)
 
 
 class StandardExecutor:
-    """Carries out what one agent has decided, for blocking code; one decision that fails does not stop the next.
+    """Carries out what one agent has decided, for blocking code; one that fails does not stop the next.
 
     Args:
         agent_id: The agent.
@@ -254,7 +272,7 @@ class StandardExecutor:
 
 
 class AsyncStandardExecutor:
-    """Carries out what one agent has decided, for code on asyncio; one decision that fails does not stop the next.
+    """Carries out what one agent has decided, for code on asyncio; one that fails does not stop the next.
 
     Args:
         agent_id: The agent.
@@ -266,8 +284,8 @@ class AsyncStandardExecutor:
         votes_store: For `Vote`: a ballot, or a mapping of vote ids to ballots; a plain dict collects lists of
             ``(agent_id, option)`` by vote id, for `Consensus` in one process.
         action_policy: Which decisions are carried out; None: all.
-        handlers: By class of decision, a function of the decision, or a coroutine function, that is called in place of the verb;
-            its result is the outcome's.
+        handlers: By class of decision, a function of the decision, or a coroutine function, that is called
+            in place of the verb; its result is the outcome's.
 
     Raises:
         InvalidTypeError, InvalidValueError: The agent id is malformed.

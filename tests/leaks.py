@@ -16,6 +16,16 @@ def leaks(client: redis.Redis, spaces: Iterable[Namespace]) -> list[str]:
     return [name for name in names if not any(one.covers(name) for one in explained)]
 
 
+# The keys of sessions, each with that of the session it belongs to; `onlookers:` are forgotten at the end.
+_SESSION_KINDS: dict[str, str | None] = {
+    **dict.fromkeys(("negotiation:", "auction:", "ballot:", "contract:")),
+    **dict.fromkeys(("proposals:", "sessions:"), "negotiation:"),
+    **dict.fromkeys(("bids:", "bidders:"), "auction:"),
+    **dict.fromkeys(("roll:", "votes:"), "ballot:"),
+    **dict.fromkeys(("replies:", "calls:"), "contract:"),
+}
+
+
 class _Explained:
     def __init__(self, client: redis.Redis, keys: Keys) -> None:
         self._client: Any = client
@@ -43,6 +53,8 @@ class _Explained:
             held = [raw.decode() for raw in self._client.zrange(key, 0, -1)]
             holders = {self._client.hget(names["task:"] + task_id, "agent") for task_id in held}
             return holders == {last.encode()}
+        if f"{kind}:" in _SESSION_KINDS:
+            return self._covers_session_key(names, kind, last, key)
         state = self._client.hget(names["task:"] + last, "state")
         states = {
             "task": [b"pending", b"assigned", b"running", b"completed", b"failed", b"cancelled"],
@@ -50,6 +62,22 @@ class _Explained:
             "result": [b"completed", b"failed"],
         }
         return state in states.get(kind, []) and self._keys.shard_of(last) == shard
+
+    def _covers_session_key(self, names: dict[str, str], kind: str, last: str, key: str) -> bool:
+        """A session that is over, or that time ends, expires; what belongs to one expires with it."""
+        owner = _SESSION_KINDS[f"{kind}:"]
+        if owner is None:
+            session = {name.decode(): value for name, value in self._client.hgetall(key).items()}
+            lasting = "ended" not in session and "closes" not in session and "deadline" not in session
+            return lasting or self._client.pttl(key) > 0
+        if kind == "sessions":
+            return all(
+                self._client.exists(names[owner] + one.decode()) for one in self._client.zrange(key, 0, -1)
+            )
+        if kind == "calls":
+            return bool(self._client.pttl(key) > 0)
+        (left, of_owner) = (self._client.pttl(key), self._client.pttl(names[owner] + last))
+        return bool(of_owner == left == -1 or (left > 0 and abs(of_owner - left) < 1000))
 
     def _covers_value_key(self, key: str) -> bool:
         values, index, storers = self._keys.values

@@ -108,7 +108,9 @@ def _call(
 
 
 def open(space: AuctionSpace) -> Operation[None]:  # noqa: A001 - the verb
-    """Open the auction: its time runs from now. The first bid does it too; a second opening has no effect.
+    """Open the auction: its time runs from now. A second opening has no effect.
+
+    The first call of `submit_bid`, `resolve` or `award` does it too.
 
     Raises:
         ConfigurationError: The protocol was made without terms, by `of`.
@@ -257,7 +259,9 @@ def _end(
     while True:
         arguments = (*first, space.auction_id, space.digest, *proof, *last)
         word, *rest = yield from ask(_call(space, script, arguments, tuple))
-        if word == b"VERIFY":
+        if word == b"UNKNOWN" and space.terms is not None:
+            yield from ask(open(space))
+        elif word == b"VERIFY":
             proof = ("1", " ".join((yield from _misfits(space))))
         elif word == b"REFUSED":
             reason = rest[0].decode()

@@ -7,10 +7,18 @@ import pytest
 
 import converge_redis
 from converge_redis import (
+    AsyncBallot,
+    AsyncBiddingProtocol,
+    AsyncContractNet,
     AsyncDelegationProtocol,
+    AsyncNegotiationProtocol,
     AsyncPoolManager,
     AsyncTaskManager,
+    Ballot,
+    BiddingProtocol,
+    ContractNet,
     DelegationProtocol,
+    NegotiationProtocol,
     PoolManager,
     Task,
     TaskManager,
@@ -54,6 +62,21 @@ DELEGATION: dict[str, list[tuple[Any, ...]]] = {
     "delegate": [("delegator_id", REQUIRED), ("delegatee_id", REQUIRED), ("scope", None)],
     "revoke": [("delegation_id", REQUIRED)],
 }
+NEGOTIATION: dict[str, list[tuple[Any, ...]]] = {
+    "create_session": [
+        ("initiator_id", REQUIRED),
+        ("participants", REQUIRED),
+        ("initial_proposal", REQUIRED),
+    ],
+    "propose": [("session_id", REQUIRED), ("agent_id", REQUIRED), ("content", REQUIRED)],
+    "accept": [("session_id", REQUIRED), ("agent_id", REQUIRED)],
+    "reject": [("session_id", REQUIRED), ("agent_id", REQUIRED)],
+    "get_session": [("session_id", REQUIRED)],
+}
+BIDDING: dict[str, list[tuple[Any, ...]]] = {
+    "submit_bid": [("agent_id", REQUIRED), ("amount", REQUIRED), ("content", None)],
+    "resolve": [],
+}
 MANAGERS = [
     TaskManager,
     AsyncTaskManager,
@@ -61,13 +84,20 @@ MANAGERS = [
     AsyncPoolManager,
     DelegationProtocol,
     AsyncDelegationProtocol,
+    NegotiationProtocol,
+    AsyncNegotiationProtocol,
+    ContractNet,
+    AsyncContractNet,
 ]
+PROTOCOLS = [*MANAGERS, BiddingProtocol, AsyncBiddingProtocol, Ballot, AsyncBallot]
 CASES = [
     (manager, method, parameters)
     for methods, managers in (
         (SEED, (TaskManager, AsyncTaskManager)),
         (POOLS, (PoolManager, AsyncPoolManager)),
         (DELEGATION, (DelegationProtocol, AsyncDelegationProtocol)),
+        (NEGOTIATION, (NegotiationProtocol, AsyncNegotiationProtocol)),
+        (BIDDING, (BiddingProtocol, AsyncBiddingProtocol)),
     )
     for manager in managers
     for method, parameters in methods.items()
@@ -95,6 +125,20 @@ def test_constructors(manager: type) -> None:
         ("store", None),
         ("coordination_metrics", None),
     ]
+
+
+def test_constructors_of_sessions() -> None:
+    for auction in (BiddingProtocol, AsyncBiddingProtocol):
+        (first, *rest) = inspect.signature(auction).parameters.values()
+        assert (first.name, first.default) == ("auction_type", "first_price_sealed_bid")
+        assert all(parameter.default is not REQUIRED for parameter in rest)
+    for name, members in {
+        "AuctionType": ["FIRST_PRICE_SEALED_BID", "SECOND_PRICE_SEALED_BID", "ENGLISH", "DUTCH"],
+        "NegotiationState": ["PROPOSED", "COUNTERED", "ACCEPTED", "REJECTED", "CLOSED"],
+        "DelegationType": ["DIRECT", "POOLED"],
+    }.items():
+        enum = getattr(converge_redis, name)
+        assert [(one.name, one.value) for one in enum] == [(member, member.lower()) for member in members]
 
 
 def test_modules_carry_the_names() -> None:
@@ -132,7 +176,7 @@ def test_ids_are_in_the_order_of_submission() -> None:
     assert all(task_id[14] == "7" and task_id[19] in "89ab" for task_id in ids)
 
 
-@pytest.mark.parametrize("manager", MANAGERS)
+@pytest.mark.parametrize("manager", PROTOCOLS)
 def test_methods_are_documented(manager: type) -> None:
     for name, method in inspect.getmembers(manager, inspect.isfunction):
         if not name.startswith("_"):

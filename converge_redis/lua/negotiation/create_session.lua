@@ -31,7 +31,13 @@ for agent in string.gmatch(participants, "[^,]+") do
       redis.call("ZREM", sessions .. agent, other)
     end
   end
+  local left = redis.call("PTTL", sessions .. agent) -- -1: for ever; -2: there is none
   local last = tonumber(redis.call("ZREVRANGE", sessions .. agent, 0, 0, "WITHSCORES")[2] or 0)
   redis.call("ZADD", sessions .. agent, int(math.max(now, last + 1)), id)
+  if not lasts then
+    redis.call("PERSIST", sessions .. agent)
+  elseif left ~= -1 then
+    keep_until(now + math.max(left * 1000, lasts + tonumber(retention)), { sessions .. agent })
+  end
 end
 return { "DONE" }

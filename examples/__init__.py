@@ -1,0 +1,1 @@
+"""Examples: each starts several processes on an embedded server, and prints what happened."""

@@ -1,0 +1,44 @@
+"""Four workers bid for a task, sealed by commitments; the winner is given the claim: python -m examples.auction"""
+
+from converge_redis import BiddingProtocol, RedisStore, Task, TaskManager
+from examples.crew import fleet, say
+
+TERMS = {
+    "auction_type": "second_price_sealed_bid",
+    "direction": "min",
+    "reserve": 100.0,
+    "deadline_sec": 2.0,
+    "reveal_sec": 2.0,
+}
+
+
+def bidder(url: str, name: str, cost: float) -> None:
+    """Ask for what the task would cost: with second prices, the truth is the best bid."""
+    with RedisStore.from_url(url) as store:
+        auction = BiddingProtocol(store=store, auction_id="dig the well", **TERMS)  # type: ignore[arg-type]
+        if auction.submit_bid(name, cost):
+            say(f"{name} has committed itself to a bid that nobody can read")
+        outcome = auction.wait_for_outcome(20)  # reveals the bid when it is time
+        if outcome is not None and outcome.winner == name:
+            say(f"{name} has won, with {cost:g}, and is paid {outcome.price:g}")
+
+
+def main() -> None:
+    """Submit the task, and give it to the winner."""
+    bidders = (("ada", 40.0), ("bob", 35.0), ("eve", 60.0), ("joe", 120.0))
+    with fleet(bidder, *bidders) as store:
+        tasks = TaskManager(store)
+        task_id = tasks.submit(Task(objective="dig the well"), delay=60)
+        auction = BiddingProtocol(store=store, auction_id="dig the well", **TERMS)  # type: ignore[arg-type]
+        auction.open()
+        auction.wait_for_outcome(20)
+        winner = auction.award(task_id)
+        for bid in auction.bids():
+            say(f"bid {bid.sequence}: {bid.agent_id} asked for {bid.amount}")
+        if winner is not None:
+            (claim,) = tasks.my_claims(winner)
+            say(f"{winner} holds the claim on {claim.objective!r}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,31 @@
+"""Five processes vote for their leader in secret: python -m examples.ballot"""
+
+from converge_redis import Ballot, RedisStore
+from examples.crew import fleet, say
+
+TERMS = {"options": ["ada", "bob"], "voters": {"n1": 1, "n2": 1, "n3": 1, "n4": 1, "n5": 3}, "quorum": 3}
+
+
+def voter(url: str, name: str, option: str) -> None:
+    """Vote, and learn the result by push."""
+    with RedisStore.from_url(url) as store:
+        ballot = Ballot(store, "leader", **TERMS)  # type: ignore[arg-type]
+        say(f"{name} has voted: {ballot.vote(name, option)}; again: {ballot.vote(name, option)}")
+        result = ballot.wait_for_result(20)
+        if result is not None:
+            say(f"{name} knows that {result.decision} leads")
+
+
+def main() -> None:
+    """Wait until all on the roll have voted, which closes the ballot."""
+    with fleet(voter, ("n1", "ada"), ("n2", "ada"), ("n3", "bob"), ("n4", "ada"), ("n5", "bob")) as store:
+        ballot = Ballot(store, "leader", **TERMS)  # type: ignore[arg-type]
+        ballot.open()
+        say(f"an outsider may vote: {ballot.vote('outsider', 'ada')}")
+        result = ballot.wait_for_result(20)
+        if result is not None:
+            say(f"{result.decision} is elected by weight: {result.counts}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""Agents decide, executors carry out, and tell what came of it: python -m examples.decisions"""
+
+from converge_redis import (
+    ActionPolicy,
+    Ballot,
+    ClaimTask,
+    DelegationProtocol,
+    JoinPool,
+    PoolManager,
+    PoolSpec,
+    RedisStore,
+    ReportTask,
+    StandardExecutor,
+    Task,
+    TaskManager,
+    Vote,
+)
+from examples.crew import fleet, say
+
+
+def agent(url: str, name: str) -> None:
+    """Try the same as all others: one gets the task, two get a place, each has one vote."""
+    with RedisStore.from_url(url) as store:
+        executor = StandardExecutor(
+            name,
+            TaskManager(store),
+            PoolManager(store),
+            delegation_protocol=DelegationProtocol(store),
+            votes_store=Ballot(store, "lunch", voters=["ada", "bob", "eve"]),
+            action_policy=ActionPolicy([JoinPool, ClaimTask, ReportTask, Vote]),
+        )
+        decisions = [JoinPool("two places"), ClaimTask("task"), Vote("lunch", "soup"), Vote("lunch", "cake")]
+        for outcome in executor.execute(decisions):
+            say(f"{name}: {type(outcome.decision).__name__}: {outcome.status}")
+
+
+def main() -> None:
+    """Wait for the result of the vote."""
+    with fleet(agent, ("ada",), ("bob",), ("eve",)) as store:
+        PoolManager(store).create_pool(PoolSpec(id="two places", max_agents=2))
+        TaskManager(store).submit(Task(id="task"))
+        ballot = Ballot(store, "lunch", voters=["ada", "bob", "eve"])
+        ballot.open()
+        result = ballot.wait_for_result(20)
+        if result is not None:
+            say(f"there will be {result.decision}")
+
+
+if __name__ == "__main__":
+    main()

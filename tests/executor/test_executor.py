@@ -1,0 +1,219 @@
+"""Executors: an outcome for each decision, in both styles."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from converge_redis import (
+    AcceptProposal,
+    ActionPolicy,
+    AsyncBallot,
+    AsyncBiddingProtocol,
+    AsyncDelegationProtocol,
+    AsyncNegotiationProtocol,
+    AsyncPoolManager,
+    AsyncStandardExecutor,
+    AsyncTaskManager,
+    Ballot,
+    BiddingProtocol,
+    ClaimTask,
+    Consensus,
+    CreatePool,
+    Decision,
+    Delegate,
+    DelegationProtocol,
+    InvalidValueError,
+    JoinPool,
+    LeavePool,
+    NegotiationProtocol,
+    PoolManager,
+    PoolSpec,
+    Propose,
+    RejectProposal,
+    ReportTask,
+    RevokeDelegation,
+    StandardExecutor,
+    SubmitBid,
+    SubmitTask,
+    Task,
+    TaskManager,
+    Vote,
+)
+from tests.fleet import Fleet, InThreads
+
+
+@dataclass(frozen=True)
+class Wave(Decision):
+    to: str
+
+
+class Agent:
+    """An agent with all parts."""
+
+    def __init__(self, fleet: Fleet, agent_id: str = "agent", **more: Any) -> None:
+        self.tasks = fleet.made(TaskManager, AsyncTaskManager)
+        self.pools = fleet.made(PoolManager, AsyncPoolManager)
+        self.auction = fleet.made(BiddingProtocol, AsyncBiddingProtocol, auction_id="auction")
+        self.talks = fleet.made(NegotiationProtocol, AsyncNegotiationProtocol)
+        self.delegations = fleet.made(DelegationProtocol, AsyncDelegationProtocol)
+        self.ballot = fleet.made(Ballot, AsyncBallot, vote_id="ballot")
+        parts: dict[str, Any] = {
+            "task_manager": self.tasks,
+            "pool_manager": self.pools,
+            "bidding_protocols": {"auction": self.auction},
+            "negotiation_protocol": self.talks,
+            "delegation_protocol": self.delegations,
+            "votes_store": self.ballot,
+            **more,
+        }
+        self.executor: Any
+        if fleet.style == "sync":
+            plain = {name: _plain(part) for name, part in parts.items()}
+            self.executor = InThreads(StandardExecutor(agent_id, **plain))
+        else:
+            self.executor = AsyncStandardExecutor(agent_id, **parts)
+
+    async def does(self, *decisions: Any) -> list[Any]:
+        outcomes: list[Any] = await self.executor.execute(decisions)
+        assert [outcome.decision for outcome in outcomes] == list(decisions)
+        return outcomes
+
+
+def _plain(part: Any) -> Any:
+    if isinstance(part, dict) and part:
+        return {name: _plain(one) for name, one in part.items()}
+    return part._blocking if isinstance(part, InThreads) else part
+
+
+def statuses(outcomes: list[Any]) -> list[str]:
+    return [str(outcome.status) for outcome in outcomes]
+
+
+async def test_every_kind_of_decision_is_carried_out(fleet: Fleet) -> None:
+    agent, other = Agent(fleet), Agent(fleet, "other")
+    task = Task(objective="x")
+    session = await other.talks.create_session("other", ["agent"], 1)
+    second = await other.talks.create_session("other", ["agent"], 1)
+    outcomes = await agent.does(
+        SubmitTask(task),
+        ClaimTask(task.id),
+        ReportTask(task.id, "done"),
+        CreatePool(PoolSpec(id="crew")),
+        JoinPool("crew"),
+        SubmitBid("auction", 3, "content"),
+        Vote("ballot", "yes"),
+        Propose(session, 2),
+        RejectProposal(second),
+        Delegate("helper", "read", expires_in=10),
+    )
+    assert statuses(outcomes) == ["done"] * 10, [outcome.reason for outcome in outcomes]
+    assert outcomes[0].result == task.id
+    assert (await other.does(AcceptProposal(session, f"{session}:2")))[0].ok
+    assert (
+        statuses(await agent.does(LeavePool("crew"), RevokeDelegation(outcomes[-1].result))) == ["done"] * 2
+    )
+    found = await agent.tasks.get_task(task.id)
+    assert found is not None
+    assert (found.result, found.assigned_to) == ("done", "agent")
+    assert await agent.auction.resolve() == "agent"
+    await agent.ballot.close()
+    result = await agent.ballot.result()
+    assert result is not None
+    assert result.decision == "yes"
+
+
+async def test_one_failing_decision_does_not_stop_the_next(fleet: Fleet) -> None:
+    agent, other = Agent(fleet), Agent(fleet, "other")
+    task_id = await other.tasks.submit(Task(objective="x"))
+    await other.does(ClaimTask(task_id), CreatePool(PoolSpec(id="full", max_agents=1)), JoinPool("full"))
+    outcomes = await agent.does(
+        ClaimTask(task_id),
+        ReportTask(task_id, 1),
+        JoinPool("full"),
+        JoinPool("none"),
+        ClaimTask(""),
+        SubmitBid("auction", float("nan")),
+        Propose("unknown", 1),
+        RevokeDelegation("unknown"),
+        "no decision",
+        Vote("ballot", "yes"),
+    )
+    assert statuses(outcomes) == [
+        "refused",
+        "refused",
+        "refused",
+        "failed",
+        "failed",
+        "failed",
+        "refused",
+        "refused",
+        "failed",
+        "done",
+    ]
+    assert all(outcome.reason for outcome in outcomes[:-1])
+    assert "agent_id" not in str(outcomes[4].reason)
+    assert "task_id" in str(outcomes[4].reason)
+
+
+async def test_what_the_executor_has_no_part_for(fleet: Fleet) -> None:
+    agent = Agent(
+        fleet,
+        task_manager=None,
+        pool_manager=None,
+        bidding_protocols=None,
+        negotiation_protocol=None,
+        delegation_protocol=None,
+        votes_store=None,
+    )
+    decisions = (
+        ClaimTask("x"),
+        JoinPool("x"),
+        SubmitBid("auction", 1),
+        Vote("ballot", 1),
+        Propose("x", 1),
+        Delegate("x", "y"),
+        Wave("x"),
+    )
+    assert set(statuses(await agent.does(*decisions))) == {"not_supported"}
+    assert (
+        statuses(await Agent(fleet).does(SubmitBid("another", 1), Vote("another", 1)))
+        == ["not_supported"] * 2
+    )
+
+
+async def test_a_policy_allows_only_what_it_names(fleet: Fleet) -> None:
+    policy = ActionPolicy(allowed_actions=["SubmitTask", "ClaimTask"], max_decisions=3)
+    agent = Agent(fleet, action_policy=policy)
+    task = Task()
+    outcomes = await agent.does(SubmitTask(task), JoinPool("crew"), ClaimTask(task.id), ClaimTask(task.id))
+    assert statuses(outcomes) == ["done", "not_allowed", "done", "not_allowed"]
+    assert "JoinPool" in outcomes[1].reason
+    for malformed in ("ClaimTask", [ClaimTask("x")], [1]):
+        with pytest.raises((TypeError, ValueError), match="allowed_actions"):
+            ActionPolicy(allowed_actions=malformed)  # type: ignore[arg-type]
+    with pytest.raises(InvalidValueError, match="max_decisions"):
+        ActionPolicy(max_decisions=-1)
+
+
+async def test_handlers_take_the_place_of_verbs(fleet: Fleet) -> None:
+    async def wave(decision: Wave) -> str:
+        return f"hello {decision.to}"
+
+    def claim(_decision: ClaimTask) -> bool:
+        return False
+
+    handlers = {Wave: wave if fleet.style == "async" else lambda one: f"hello {one.to}", ClaimTask: claim}
+    outcomes = await Agent(fleet, handlers=handlers).does(Wave("you"), ClaimTask("x"))
+    assert (outcomes[0].result, *statuses(outcomes)) == ("hello you", "done", "refused")
+
+
+async def test_votes_in_a_plain_dict_are_for_one_process(fleet: Fleet) -> None:
+    votes: dict[str, Any] = {}
+    for name, option in (("a", "x"), ("b", "x"), ("c", "y")):
+        await Agent(fleet, name, votes_store=votes).does(Vote("v", option))
+    assert Consensus.majority_vote(option for _, option in votes["v"]) == "x"
+    agent = Agent(fleet)
+    both = Agent(fleet, votes_store={"ballot": agent.ballot})
+    assert statuses(await both.does(Vote("ballot", "x"))) == ["done"]
+    assert statuses(await both.does(Vote("ballot", "x"))) == ["refused"]
