@@ -70,6 +70,7 @@ _DELEGATION_KEYS = (
     "pooled:",  # + pool id: sorted set, the ids of those that its members hold
     "members:",  # + pool id: as above
     "over",  # sorted set, the ids of those that end, by the time at which they are deleted
+    "agent:",  # + agent id: as above
 )
 
 _VALUE_KEYS = (
@@ -99,7 +100,7 @@ class Keys:
         self.layout = f"{{{name}}}:layout"
         self._shards = [f"{{{name}:{shard}}}:" for shard in range(shards)]
         self.pools = tuple(f"{{{name}:pools}}:{part}" for part in _POOL_KEYS)
-        self.delegations = tuple(f"{{{name}:pools}}:{part}" for part in _DELEGATION_KEYS)
+        self.delegations = (f"{{{name}:pools}}:",)
         self.values = tuple(f"{{{name}:values}}:{part}" for part in _VALUE_KEYS)
 
     def shard_of(self, task_id: str) -> int:
@@ -117,6 +118,10 @@ class Keys:
     def named(self, shard: int) -> dict[str, str]:
         """Return all of a shard's names and prefixes, by what they are called in this file."""
         return {part: self._shards[shard] + part for part in (*_TASK_KEYS, *_LISTENER_KEYS, *_SESSION_KEYS)}
+
+    def delegations_named(self) -> dict[str, str]:
+        """Return the names and prefixes of delegations, by what they are called in this file."""
+        return {part: self.delegations[0] + part for part in _DELEGATION_KEYS}
 
     def all_of_shard(self, shard: int) -> str:
         """Return the pattern, as SCAN takes it, of all of a shard's keys."""

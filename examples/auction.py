@@ -1,4 +1,7 @@
-"""Four workers bid for a task, sealed by commitments; the winner is given the claim: python -m examples.auction"""
+"""Four workers bid for a task, sealed by commitments; the winner is given the claim.
+
+Run it with ``python -m examples.auction``.
+"""
 
 from converge_redis import BiddingProtocol, RedisStore, Task, TaskManager
 from examples.crew import fleet, say

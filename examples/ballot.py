@@ -1,4 +1,7 @@
-"""Five processes vote for their leader in secret: python -m examples.ballot"""
+"""Five processes vote for their leader in secret.
+
+Run it with ``python -m examples.ballot``.
+"""
 
 from converge_redis import Ballot, RedisStore
 from examples.crew import fleet, say

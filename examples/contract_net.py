@@ -1,4 +1,7 @@
-"""A manager calls for proposals, and awards the task to the fastest: python -m examples.contract_net"""
+"""A manager calls for proposals, and awards the task to the fastest.
+
+Run it with ``python -m examples.contract_net``.
+"""
 
 from converge_redis import ContractNet, RedisStore, Task, TaskManager
 from examples.crew import fleet, say

@@ -1,4 +1,7 @@
-"""Agents decide, executors carry out, and tell what came of it: python -m examples.decisions"""
+"""Agents decide, executors carry out, and tell what came of it.
+
+Run it with ``python -m examples.decisions``.
+"""
 
 from converge_redis import (
     ActionPolicy,

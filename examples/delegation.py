@@ -1,6 +1,9 @@
-"""Authority is handed on, checked by those who must, and cut off: python -m examples.delegation"""
+"""Authority is handed on, checked by those who must, and cut off.
 
-from converge_redis import DelegationProtocol, DelegationRefusedError, RedisStore, TaskManager
+Run it with ``python -m examples.delegation``.
+"""
+
+from converge_redis import DelegationProtocol, DelegationRefusedError, RedisStore, Task, TaskManager
 from examples.crew import fleet, say
 
 
@@ -17,8 +20,6 @@ def gatekeeper(url: str, name: str, scope: str) -> None:
 
 def main() -> None:
     """Hand authority on from the owner to the lead to the intern; then the owner cuts the first link."""
-    from converge_redis import Task  # noqa: PLC0415 - only the parent submits
-
     with fleet(gatekeeper, ("reader", "read"), ("writer", "write")) as store:
         rights, tasks = DelegationProtocol(store), TaskManager(store)
         names = ["handed on", "cut off", "reader has asked", "writer has asked"]

@@ -1,4 +1,9 @@
-"""A buyer and two sellers haggle, each in a process of its own: python -m examples.negotiation"""
+"""A buyer and two sellers haggle, each in a process of its own.
+
+Run it with ``python -m examples.negotiation``.
+"""
+
+import time
 
 from converge_redis import NegotiationProtocol, RedisStore
 from examples.crew import fleet, say
@@ -8,19 +13,19 @@ def seller(url: str, name: str, least: int) -> None:
     """Come down by 10 with each offer, and accept what is not below the least."""
     with RedisStore.from_url(url) as store:
         talks = NegotiationProtocol(store)
-        while not talks.sessions_for(name):
-            pass
-        (session_id,) = talks.sessions_for(name)
+        while (session_id := store.get("haggling")) is None:
+            time.sleep(0.05)
         ask, session = 130, talks.get_session(session_id)
         while session is not None and not session.state.terminal:
             offer = session.current_proposal
-            if offer.proposer_id == "buyer" and offer.content >= least:
+            if offer.proposer_id != "buyer":
+                pass
+            elif offer.content >= least:
                 if talks.accept(session_id, name, offer.id):
                     say(f"{name} accepts {offer.content}")
-            elif offer.proposer_id == "buyer" and ask - 10 >= least:
-                if talks.propose(session_id, name, ask - 10):
-                    ask -= 10
-                    say(f"{name} asks for {ask}")
+            elif ask - 10 >= least and talks.propose(session_id, name, ask - 10):
+                ask -= 10
+                say(f"{name} asks for {ask}")
             session = talks.wait_for_update(session_id, 5, since=session)
 
 
@@ -30,6 +35,7 @@ def main() -> None:
         talks = NegotiationProtocol(store)
         offer = 50
         session_id = talks.create_session("buyer", ["patient", "eager"], offer, deadline_sec=20)
+        store.put("haggling", session_id)
         say(f"buyer offers {offer}")
         session = talks.get_session(session_id)
         while session is not None and not session.state.terminal:

@@ -103,7 +103,9 @@ class _Explained:
         return key.startswith(admits) and bool(self._client.exists(records + key.removeprefix(admits)))
 
     def _covers_delegation_key(self, key: str) -> bool:
-        records, given, held, pooled, _, over = self._keys.delegations
+        named = self._keys.delegations_named()
+        records, given, held = named["delegation:"], named["given:"], named["held:"]
+        pooled, over = named["pooled:"], named["over"]
         if key == over:
             return all(self._client.exists(records + raw.decode()) for raw in self._client.zrange(key, 0, -1))
         if key.startswith(records):

@@ -6,9 +6,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
+from urllib.parse import unquote
 
 from converge_redis.checks import check_id, check_ids, check_integer, check_seconds, shown
-from converge_redis.errors import InvalidTypeError, InvalidValueError, StoreUnavailableError
+from converge_redis.errors import (
+    InvalidTypeError,
+    InvalidValueError,
+    NotAuthorizedError,
+    StoreUnavailableError,
+)
 from converge_redis.identifiers import call_id
 from converge_redis.keys import in_order
 from converge_redis.listening.claimers import Claimer, Visible, Work
@@ -16,6 +22,7 @@ from converge_redis.listening.listener import Listener
 from converge_redis.namespace import Namespace
 from converge_redis.operation import Argument, Operation, Steps, ask, join, listen
 from converge_redis.operations.listening import profile_of
+from converge_redis.operations.scopes import scope_of
 from converge_redis.operations.task_replies import read_task
 from converge_redis.scripts import Script
 from converge_redis.task import Task
@@ -30,24 +37,75 @@ MOST_CALLS_TO_CLEAR = 100_000
 """How often a claim that finds nothing is made again at once, while there is much to clear away first."""
 
 
-def claim(space: Namespace, agent_id: str, task_id: str) -> Operation[bool]:
+def claim(
+    space: Namespace,
+    agent_id: str,
+    task_id: str,
+    *,
+    enforce: str | Iterable[str] | None = None,
+    on_behalf_of: str | None = None,
+) -> Operation[bool]:
     """Claim one task: of all processes that try, one gets it.
 
     Args:
         agent_id: The agent that claims.
         task_id: The task's id.
+        enforce: A scope that has to be delegated to the agent, which the same script checks; see
+            `DelegationProtocol`. None: nothing has to be. On a Redis cluster it cannot be checked.
+        on_behalf_of: The agent whose authority it has to be, at the top of the chain or further down; None:
+            anybody's.
 
     Returns:
         True; False when the task is unknown, not pending, or delayed. An expired claim counts as pending.
+
+    Raises:
+        NotAuthorizedError: The scope is not delegated to the agent.
     """
     check_id("agent_id", agent_id)
     check_id("task_id", task_id)
-    return Operation(
-        _CLAIM,
-        space.keys.shard_with(task_id),
-        (call_id(), task_id, agent_id),
-        lambda reply: reply[0] == b"CLAIMED",
-    )
+    grant = _grant(space, agent_id, enforce, on_behalf_of)
+
+    def read(reply: Sequence[bytes]) -> bool:
+        if reply[0] == b"NOT_GRANTED":
+            raise grant.missing()
+        return reply[0] == b"CLAIMED"
+
+    arguments = (call_id(), task_id, agent_id, *(grant.arguments if grant.scope else ()))
+    return Operation(_CLAIM, (*space.keys.shard_with(task_id), *grant.keys), arguments, read)
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What has to be delegated to an agent for a claim; the scope "": nothing."""
+
+    agent_id: str
+    principal_id: str = ""
+    scope: str = ""
+    keys: tuple[str, ...] = ()
+
+    @property
+    def arguments(self) -> tuple[str, str]:
+        """As the scripts take it."""
+        return self.principal_id, self.scope
+
+    def missing(self) -> NotAuthorizedError:
+        """Return the error for an agent to which it is not delegated."""
+        whose = f" by agent {self.principal_id!r}" if self.principal_id else ""
+        wanted = ", ".join(unquote(part) for part in self.scope.strip(",").split(","))
+        return NotAuthorizedError(
+            f"agent {self.agent_id!r} is not authorized to claim: {wanted!r} is not delegated to it{whose}"
+        )
+
+
+def _grant(
+    space: Namespace, agent_id: str, enforce: str | Iterable[str] | None, on_behalf_of: str | None
+) -> Grant:
+    if enforce is None:
+        if on_behalf_of is not None:
+            raise InvalidValueError("on_behalf_of needs a scope to enforce")
+        return Grant(agent_id)
+    principal = "" if on_behalf_of is None else check_id("on_behalf_of", on_behalf_of)
+    return Grant(agent_id, principal, scope_of("enforce", enforce), space.keys.delegations)
 
 
 def claim_next(
@@ -59,6 +117,8 @@ def claim_next(
     *,
     count: int = 1,
     wait: float = 0.0,
+    enforce: str | Iterable[str] | None = None,
+    on_behalf_of: str | None = None,
 ) -> Steps[list[Task]]:
     """Claim the best tasks that an agent may have: by priority, then by id.
 
@@ -73,17 +133,23 @@ def claim_next(
         topics: The topics that the agent takes.
         count: The most tasks to claim, up to 1000.
         wait: Seconds to wait for a task when there is none; nothing is polled meanwhile.
+        enforce: A scope that has to be delegated to the agent, as in `claim`.
+        on_behalf_of: The agent whose authority it has to be, as in `claim`.
 
     Returns:
         The claimed tasks with their claim tokens, best first; an empty list when there is none.
+
+    Raises:
+        NotAuthorizedError: The scope is not delegated to the agent, or no more.
     """
     check_id("agent_id", agent_id)
     check_integer("count", count, 1, MOST_CLAIMS_AT_ONCE)
     check_seconds("wait", wait, zero=True)
     visible = visible_lanes(pool_ids, capabilities, topics)
+    grant = _grant(space, agent_id, enforce, on_behalf_of)
     if wait == 0:
-        return (yield from _look(space, agent_id, visible, count))
-    return (yield from claim_or_wait(space, agent_id, visible, count, wait))
+        return (yield from _look(space, grant, visible, count))
+    return (yield from claim_or_wait(space, agent_id, visible, count, wait, grant=grant))
 
 
 _turns = itertools.count()
@@ -95,13 +161,13 @@ def _in_turn(space: Namespace) -> list[int]:
 
 
 def _look(
-    space: Namespace, agent_id: str, visible: Visible, count: int, claimer: Claimer | None = None
+    space: Namespace, grant: Grant, visible: Visible, count: int, claimer: Claimer | None = None
 ) -> Steps[list[Task]]:
     """Claim what there is, shard after shard."""
     tasks: list[Task] = []
     for shard in _in_turn(space):
         tasks += yield from _claim_in(
-            space, shard, agent_id, visible, count - len(tasks), claimer, "look", tasks
+            space, shard, grant, visible, count - len(tasks), claimer, "look", tasks
         )
         if len(tasks) == count:
             break
@@ -115,6 +181,7 @@ def claim_or_wait(
     count: int,
     wait: float,
     on_joined: Callable[[Claimer], None] | None = None,
+    grant: Grant | None = None,
 ) -> Steps[list[Task]]:
     """Claim what there is; wait for more where there is nothing.
 
@@ -125,7 +192,9 @@ def claim_or_wait(
         count: The most tasks.
         wait: The most seconds to wait.
         on_joined: Called with the claimer, which may be told to give up the wait.
+        grant: What has to be delegated to the agent; None: nothing.
     """
+    grant = grant or Grant(agent_id)
     ends = time.monotonic() + wait
     claimer = yield from join(visible)
     if on_joined is not None:
@@ -133,20 +202,20 @@ def claim_or_wait(
     try:
         tasks: list[Task] = []
         if not claimer.is_heard:  # who waits where nothing is heard would not be woken
-            tasks = yield from _look(space, agent_id, visible, count, claimer)
+            tasks = yield from _look(space, grant, visible, count, claimer)
             if tasks or not (yield from listen(partial(_heard, claimer, ends))):
                 return tasks
         for shard in _in_turn(space):
             act = "look" if tasks else "wait"
             wanted = count - len(tasks)
-            tasks += yield from _claim_in(space, shard, agent_id, visible, wanted, claimer, act, tasks)
+            tasks += yield from _claim_in(space, shard, grant, visible, wanted, claimer, act, tasks)
             if len(tasks) == count:
                 break
         while not tasks and (work := (yield from listen(partial(_told, claimer, ends)))):
             shard, lane = work
-            tasks = yield from _claim_in(space, shard, agent_id, visible, count, claimer, lane, tasks)
+            tasks = yield from _claim_in(space, shard, grant, visible, count, claimer, lane, tasks)
         for shard in sorted(claimer.queued) if not tasks else ():
-            tasks = yield from _claim_in(space, shard, agent_id, visible, count, claimer, "leave", tasks)
+            tasks = yield from _claim_in(space, shard, grant, visible, count, claimer, "leave", tasks)
             if tasks:
                 break
         return tasks
@@ -165,7 +234,7 @@ async def _told(claimer: Claimer, ends: float, _listener: Listener) -> Work | No
 def _claim_in(
     space: Namespace,
     shard: int,
-    agent_id: str,
+    grant: Grant,
     visible: Visible,
     count: int,
     claimer: Claimer | None,
@@ -177,7 +246,7 @@ def _claim_in(
     Args:
         space: The namespace.
         shard: The shard.
-        agent_id: The agent that claims.
+        grant: The agent that claims, and what has to be delegated to it.
         visible: What it may have.
         count: The most tasks.
         claimer: Who may wait; None: nobody.
@@ -185,14 +254,15 @@ def _claim_in(
         claimed: What was claimed in other shards: the caller must have it, also when this one fails.
     """
     for _ in range(MOST_CALLS_TO_CLEAR):
-        start = (call_id(), agent_id, count)
+        start = (call_id(), grant.agent_id, count)
         who = ("", "", "") if claimer is None else (claimer.listener, claimer.number, profile_of(visible))
+        rest = (*who, act, *grant.arguments, *visible)
         operation = Operation(
             _CLAIM_NEXT,
-            space.keys.shard(shard),
-            (*start, "first", *who, act, *visible),
+            (*space.keys.shard(shard), *grant.keys),
+            (*start, "first", *rest),
             _read_claimed,
-            args_again=(*start, "again", *who, act, *visible),
+            args_again=(*start, "again", *rest),
         )
         try:
             if claimer is not None:
@@ -202,6 +272,10 @@ def _claim_in(
             if claimed:
                 return []
             raise
+        if not found.granted:
+            if claimer is not None:
+                claimer.looked(shard, queued=False)
+            raise grant.missing()
         if claimer is not None and not found.more:
             claimer.looked(shard, queued=found.queued(act), tick_in=found.tick_in)
         if not found.more:
@@ -216,6 +290,7 @@ class _Found:
     tasks: list[Task]
     more: bool = False
     tick_in: float | None = None
+    granted: bool = True
 
     def queued(self, act: str) -> bool:
         """Tell whether the script has put the claimer in the queue."""
@@ -226,6 +301,8 @@ def _read_claimed(reply: Sequence[Any]) -> _Found:
     if reply[0] == b"CLAIMED":
         tasks = [read_task(row) for row in reply[1:]]
         return _Found(sorted(tasks, key=lambda task: (-task.priority, task.id.encode())))
+    if reply[0] == b"NOT_GRANTED":
+        return _Found([], granted=False)
     if reply[0] == b"MORE":
         return _Found([], more=True)
     return _Found([], tick_in=int(reply[1]) / 1e6 if reply[1] else None)

@@ -4,14 +4,14 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from urllib.parse import unquote
 
-from converge_redis.checks import check_choice, check_id, check_ids, check_integer, check_seconds
+from converge_redis.checks import check_choice, check_id, check_integer, check_seconds
 from converge_redis.delegation_record import Delegation, DelegationType
 from converge_redis.errors import DelegationRefusedError, InvalidValueError, NotAuthorizedError
 from converge_redis.identifiers import call_id, uuid7
-from converge_redis.keys import encoded
 from converge_redis.namespace import Namespace
 from converge_redis.operation import Argument, Operation, Steps, ask
 from converge_redis.operations.pools import get_pools_for_agent
+from converge_redis.operations.scopes import scope_of
 from converge_redis.scripts import Script
 
 _DELEGATE = Script("delegation/delegate")
@@ -23,7 +23,6 @@ LOOKED_AT = 200
 """Delegations in one script."""
 
 MOST_DEPTH = 32
-MOST_PARTS = 1000
 
 
 def delegate(
@@ -74,7 +73,7 @@ def delegate(
         delegator_id,
         delegatee_id,
         kind,
-        "" if scope is None else _laid_out(scope),
+        "" if scope is None else scope_of("scope", scope),
         "" if parent is None else check_id("parent", parent),
         "" if expires_in is None else round(check_seconds("expires_in", expires_in) * 1e6),
         "" if max_depth is None else check_integer("max_depth", max_depth, 0, MOST_DEPTH),
@@ -104,16 +103,6 @@ _REFUSALS = {
     "time": "expires_in ends after the delegation {!r} does",
     "cycle": "agent {!r} is among those who have handed it on",
 }
-
-
-def _laid_out(scope: str | Iterable[str]) -> str:
-    """Return a scope as the scripts read it: each part encoded, once, between commas."""
-    names = check_ids("scope", [scope] if isinstance(scope, str) else scope)
-    if not names:
-        raise InvalidValueError("scope must name something")
-    if len(names) > MOST_PARTS:
-        raise InvalidValueError(f"scope must have at most {MOST_PARTS} names, not {len(names)}")
-    return "," + ",".join(sorted({encoded(name) for name in names})) + ","
 
 
 def revoke(space: Namespace, delegation_id: str, agent_id: str | None = None) -> Operation[bool]:
@@ -158,7 +147,7 @@ def is_authorized(space: Namespace, agent_id: str, scope: str | Iterable[str]) -
         Whether there is such a delegation.
     """
     check_id("agent_id", agent_id)
-    wanted = _laid_out(scope)
+    wanted = scope_of("scope", scope)
     if (yield from _is_covered(space, agent_id, wanted, "")):
         return True
     for pool_id in (yield from get_pools_for_agent(space, agent_id)):

@@ -5,12 +5,25 @@ from collections.abc import Coroutine
 from typing import Any, assert_type
 
 from converge_redis import (
+    AsyncContractNet,
     AsyncPoolManager,
     AsyncRedisStore,
+    AsyncStandardExecutor,
     AsyncTaskManager,
+    AuctionOutcome,
+    Ballot,
+    Bid,
+    BiddingProtocol,
+    CallForProposals,
+    DecisionOutcome,
+    Delegation,
+    DelegationProtocol,
+    NegotiationProtocol,
+    NegotiationSession,
     Pool,
     PoolManager,
     RedisStore,
+    Tally,
     Task,
     TaskManager,
 )
@@ -32,6 +45,30 @@ def blocking(tasks: TaskManager, pools: PoolManager, store: RedisStore) -> None:
     assert_type(pools.get_pool("pool"), Pool | None)
     assert_type(pools.get_pools_for_agent("agent"), list[str])
     assert_type(store.put_if_absent("key", 1), bool)
+
+
+def protocols(
+    talks: NegotiationProtocol, auction: BiddingProtocol, ballot: Ballot, rights: DelegationProtocol
+) -> None:
+    assert_type(talks.create_session("agent", ["other"], {"any": "thing"}, quorum="all"), str)
+    assert_type(talks.accept("session", "agent", "proposal", strict=True), bool)
+    assert_type(talks.wait_for_update("session", 1.0), NegotiationSession | None)
+    assert_type(auction.submit_bid("agent", 3.5), bool)
+    assert_type(auction.resolve(), str | None)
+    assert_type(auction.wait_for_outcome(None), AuctionOutcome | None)
+    assert_type(auction.bids(), list[Bid])
+    assert_type(ballot.vote("agent", ["any", "thing"]), bool)
+    assert_type(ballot.wait_for_result(1), Tally | None)
+    assert_type(rights.delegate("agent", "other", "scope"), str)
+    assert_type(rights.delegations_to("agent"), list[Delegation])
+    talks.accept("session")  # type: ignore[call-arg]
+    auction.submit_bid("agent", "3")  # type: ignore[arg-type]
+
+
+async def protocols_on_asyncio(net: AsyncContractNet, executor: AsyncStandardExecutor) -> None:
+    assert_type(await net.call("agent", Task(), ["other"], reply_by=1), str)
+    assert_type(await net.wait_for_replies("task", 1), CallForProposals | None)
+    assert_type(await executor.execute([]), list[DecisionOutcome])
 
 
 async def on_asyncio(tasks: AsyncTaskManager, pools: AsyncPoolManager, store: AsyncRedisStore) -> None:
@@ -60,5 +97,7 @@ def test_signatures_are_there_at_run_time() -> None:
         "topics",
         "count",
         "wait",
+        "enforce",
+        "on_behalf_of",
     ]
     assert signature.return_annotation == list[Task]

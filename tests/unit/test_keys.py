@@ -13,7 +13,7 @@ wild = st.text(alphabet=st.sampled_from("ab:{},%|*\n\0 é☃-.~_") | st.characte
 
 def every(keys: Keys) -> set[str]:
     """All names and prefixes; delegations and pools share one."""
-    return {*keys.named(0).values(), *keys.pools, *keys.delegations, *keys.values}
+    return {*keys.named(0).values(), *keys.pools, *keys.delegations_named().values(), *keys.values}
 
 
 def prefixes(keys: Keys) -> list[str]:

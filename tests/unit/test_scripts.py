@@ -46,7 +46,7 @@ def test_the_shard_has_the_names_of_keys_py() -> None:
 @pytest.mark.parametrize(
     ("operation", "fixed"),
     [
-        (claiming.claim(SPACE, "a", "t"), True),
+        (claiming.claim(SPACE, "a", "t", enforce="s"), True),
         (holding.start(SPACE, "a", "t"), True),
         (holding.extend_claim(SPACE, "a", "t"), False),
         (holding.release(SPACE, "a", "t"), True),
@@ -71,6 +71,11 @@ def test_builders_send_what_headers_tell(operation: Operation[Any], fixed: bool)
         assert len(operation.args) == max(arguments, default=0)
     keys = [int(number) for number in re.findall(r"KEYS\[(\d+)\]", text)]
     assert len(operation.keys) == max(keys)
+
+
+def test_delegations_have_the_names_of_keys_py() -> None:
+    text = (ROOT / "shared/delegations.lua").read_text()
+    assert set(re.findall(r'home \.\. "([^"]+)"', text)) == set(Keys("n", 1).delegations_named())
 
 
 def test_includes_are_spliced_once() -> None:

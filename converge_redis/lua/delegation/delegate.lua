@@ -1,5 +1,5 @@
 -- delegate: stores a new delegation, if what it hands on is the delegator's, and is not widened.
--- KEYS      the delegations' keys (shared/delegations.lua)
+-- KEYS[1]   what the delegations' keys begin with (shared/delegations.lua)
 -- ARGV[1]   id of the delegation, ARGV[2] delegator, ARGV[3] delegatee, ARGV[4] direct or pooled
 -- ARGV[5]   scope, or "": the parent's
 -- ARGV[6]   parent, or ""
@@ -7,7 +7,13 @@
 -- ARGV[8]   the most levels below it, or "": as the parent allows
 -- Reply     {"DELEGATED"}: now, or by the same call before
 --           {"REFUSED", reason, the link or the person that is the reason}
---@include shared/delegations
+--@include shared/ended_delegations
+
+local MOST_DEPTH = 32
+
+local function last_score(key)
+  return tonumber(redis.call("ZREVRANGE", key, 0, 0, "WITHSCORES")[2] or 0)
+end
 
 local id, from, to, kind, scope = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local parent_id, lasts, left = ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
@@ -21,10 +27,10 @@ if parent_id ~= "" then
   if not parent then
     return { "REFUSED", "unknown", parent_id }
   end
-  if not is_held_by(parent, from) then
+  if not delegations.is_held_by(parent, from) then
     return { "REFUSED", "not_holder", parent_id }
   end
-  local link, why = broken_link(parent_id, parent)
+  local link, why = delegations.broken_link(parent_id, parent)
   if link then
     return { "REFUSED", why, link }
   end
@@ -35,7 +41,7 @@ if parent_id ~= "" then
   end
   if scope == "" then
     scope = parent.scope
-  elseif not covers(parent.scope, scope) then
+  elseif not delegations.covers(parent.scope, scope) then
     return { "REFUSED", "scope", parent_id }
   end
   if ends and expires and expires > ends then

@@ -1,5 +1,5 @@
 -- get_delegations: reads delegations: one, or those that somebody gave or holds, a page at a time.
--- KEYS      the delegations' keys (shared/delegations.lua)
+-- KEYS[1]   what the delegations' keys begin with (shared/delegations.lua)
 -- ARGV[1]   one: that with the id; given: those that an agent has issued; held, pooled: those of a holder
 -- ARGV[2]   the id
 -- ARGV[3]   the place after which to begin, or "-inf"
@@ -9,11 +9,12 @@
 --           what is not there
 --@include shared/delegations
 
+local home = KEYS[1]
+local delegations = make_delegations(home)
 local what, id, after, most = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
-local indexes = { given = given, held = held, pooled = pooled }
 local page = { id, "0" }
 if what ~= "one" then
-  local index = indexes[what] .. id
+  local index = delegations[what] .. id
   page = redis.call("ZRANGEBYSCORE", index, "(" .. after, "+inf", "WITHSCORES", "LIMIT", 0, most)
 end
 local reply = { #page == 2 * most and "MORE" or "DONE", after }
@@ -32,13 +33,13 @@ local fields = {
 }
 for i = 1, #page, 2 do
   reply[2] = int(tonumber(page[i + 1]))
-  local delegation = load(page[i])
+  local delegation = delegations.load(page[i])
   if delegation then
     local row = { page[i] }
     for _, field in ipairs(fields) do
       row[#row + 1] = delegation[field] or ""
     end
-    row[#row + 1] = broken_link(page[i], delegation) and "" or "1"
+    row[#row + 1] = delegations.broken_link(page[i], delegation) and "" or "1"
     reply[#reply + 1] = row
   end
 end

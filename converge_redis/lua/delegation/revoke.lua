@@ -1,23 +1,19 @@
 -- revoke: ends a delegation, and with it all below it, which count by their links only.
--- KEYS      the delegations' keys (shared/delegations.lua)
+-- KEYS[1]   what the delegations' keys begin with (shared/delegations.lua)
 -- ARGV[1]   call id
 -- ARGV[2]   id of the delegation
 -- ARGV[3]   who revokes it, or "": not said
 -- Reply     {"REVOKED"} | {"ENDED"}: revoked before, or expired | {"UNKNOWN"}
 --           {"NOT_ISSUER"}: who revokes it has issued neither it nor any above it
---@include shared/delegations
+--@include shared/ended_delegations
 
 local call, id, by = ARGV[1], ARGV[2], ARGV[3]
 local delegation = load(id)
 if not delegation then
   return { "UNKNOWN" }
 end
-local link = delegation
-while by ~= "" and link.from ~= by do
-  link = link.parent and load(link.parent)
-  if not link then
-    return { "NOT_ISSUER" }
-  end
+if not delegations.is_issued_by(delegation, by) then
+  return { "NOT_ISSUER" }
 end
 if delegation.call == call then
   return { "REVOKED" }

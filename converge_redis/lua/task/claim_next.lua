@@ -1,5 +1,6 @@
 -- claim_next: pending -> assigned, of the best tasks that the agent may have.
 -- KEYS[1]   the shard (shared/shard.lua)
+-- KEYS[2]   where a scope is needed: what the delegations' keys begin with (shared/delegations.lua)
 -- ARGV[1]   call id
 -- ARGV[2]   agent id
 -- ARGV[3]   the most tasks to claim
@@ -7,19 +8,24 @@
 -- ARGV[5]   listener of the claimer, ARGV[6] its number there, ARGV[7] its profile; "" without a listener
 -- ARGV[8]   what it does: "look": claim what there is; "wait": also wait if there is nothing; "leave": claim,
 --           and wait no more; or the lane for which it was woken: claim, and wait again if there is nothing
--- ARGV[9…]  the filter (shared/filter.lua): pools, topics, capabilities
+-- ARGV[9]   on whose behalf it claims ("": anybody's), ARGV[10] the scope that it needs for that, or ""
+-- ARGV[11…] the filter (shared/filter.lua): pools, topics, capabilities
 -- Reply     {"CLAIMED", task, task, …} (shared/reply.lua)
 --           {"NOTHING", microseconds until the listener is to tick (shared/alarm.lua), or ""}
+--           {"NOT_GRANTED"}
 --           {"MORE"}: there may be something, behind more of what is over than one call clears away
 --@include shared/time
 --@include shared/lanes
 --@include shared/heap
 --@include shared/reply
+--@include shared/delegations
 
+local home = KEYS[2]
 local call, agent, wanted, sending = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local listener, number, profile, act = ARGV[5], ARGV[6], ARGV[7], ARGV[8]
 local woken_for = act ~= "look" and act ~= "wait" and act ~= "leave" and act
-local FILTER = 9
+local principal, scope = ARGV[9], ARGV[10]
+local FILTER = 11
 local MOST_CLAIMS_LOOKED_AT = 1000
 local MOST_DEADLINES_PASSED = 16
 
@@ -38,6 +44,12 @@ end
 
 if woken_for or act == "leave" then
   queues().unregister(listener, profile, { number })
+end
+if scope ~= "" and not make_delegations(home).is_granted(agent, principal, scope) then
+  if woken_for then
+    wake(woken_for)
+  end
+  return { "NOT_GRANTED" }
 end
 sweep()
 
