@@ -8,8 +8,8 @@ from converge_redis.checks import check_id
 from converge_redis.facades import AsyncSpacedStore, SpacedStore, async_store, blocking_store
 from converge_redis.identifiers import uuid7
 from converge_redis.metrics import CoordinationMetrics
-from converge_redis.operations import bidding
-from converge_redis.operations.bidding import AuctionSpace
+from converge_redis.operations import auction_reading, bidding
+from converge_redis.operations.auction_space import AuctionSpace
 from converge_redis.store import RedisStore
 from converge_redis.verbs import AsyncFacade, Facade, averb, verb
 
@@ -139,11 +139,11 @@ class BiddingProtocol(Facade):
     reveal = verb(bidding.reveal)
     resolve = verb(bidding.resolve)
     award = verb(bidding.award)
-    outcome = verb(bidding.outcome)
-    bids = verb(bidding.bids)
-    get_auction = verb(bidding.get_auction)
-    current_price = verb(bidding.current_price)
-    wait_for_update = verb(bidding.wait_for_update)
+    outcome = verb(auction_reading.outcome)
+    bids = verb(auction_reading.bids)
+    get_auction = verb(auction_reading.get_auction)
+    current_price = verb(auction_reading.current_price)
+    wait_for_update = verb(auction_reading.wait_for_update)
     wait_for_outcome = verb(bidding.wait_for_outcome)
 
 
@@ -262,9 +262,9 @@ class AsyncBiddingProtocol(AsyncFacade):
     reveal = averb(bidding.reveal)
     resolve = averb(bidding.resolve)
     award = averb(bidding.award)
-    outcome = averb(bidding.outcome)
-    bids = averb(bidding.bids)
-    get_auction = averb(bidding.get_auction)
-    current_price = averb(bidding.current_price)
-    wait_for_update = averb(bidding.wait_for_update)
+    outcome = averb(auction_reading.outcome)
+    bids = averb(auction_reading.bids)
+    get_auction = averb(auction_reading.get_auction)
+    current_price = averb(auction_reading.current_price)
+    wait_for_update = averb(auction_reading.wait_for_update)
     wait_for_outcome = averb(bidding.wait_for_outcome)

@@ -1,31 +1,23 @@
-"""Verbs of auctions: bids by the rules, on server time."""
+"""Verbs that act in auctions: bids by the rules, on server time."""
 
 import secrets
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields
-from functools import partial
-from hashlib import sha256
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from converge_redis.auction import (
-    Auction,
     AuctionOutcome,
     AuctionState,
-    AuctionTerms,
-    AuctionType,
-    Bid,
     check_amount,
 )
 from converge_redis.checks import check_id, check_seconds
-from converge_redis.codec import decode, encode
-from converge_redis.errors import ActRefusedError, AuctionExistsError, ConfigurationError, InvalidValueError
+from converge_redis.codec import encode
+from converge_redis.errors import ActRefusedError, ConfigurationError, InvalidValueError
 from converge_redis.identifiers import call_id
-from converge_redis.namespace import Namespace
 from converge_redis.operation import Argument, Operation, Steps, ask
-from converge_redis.operations.acts import LEAST_RETENTION, done, fields_of, microseconds, text_of, time_of
-from converge_redis.operations.listening import Look
-from converge_redis.operations.watching import Watched, read_look, wait_for
+from converge_redis.operations.acts import LEAST_RETENTION, done, microseconds
+from converge_redis.operations.auction_reading import changed, get_auction, parts_of, rows
+from converge_redis.operations.auction_space import REASONS, AuctionSpace, Opening, about, commitment_to
 from converge_redis.scripts import Script
 
 _OPEN_AUCTION = Script("auction/open_auction")
@@ -33,78 +25,8 @@ _SUBMIT_BID = Script("auction/submit_bid")
 _REVEAL = Script("auction/reveal")
 _RESOLVE = Script("auction/resolve")
 _AWARD = Script("auction/award")
-_GET_AUCTION = Script("auction/get_auction")
-_GET_BIDS = Script("auction/get_bids")
 
 T = TypeVar("T")
-
-BIDS_PER_SCRIPT = 500
-
-_REASONS = {
-    "increment": "it does not beat the standing bid by the increment",
-    "leader": "the standing bid is the agent's own",
-    "limit": "the price has not come to the agent's limit",
-    "early": "commitments can be revealed when the auction is closed for bids",
-    "other": "the agent has committed itself to no bid, or to another one",
-    "no_task": "there is no such task",
-    "not_pending": "the task is not pending",
-    "awarded": "the winner was given another task",
-    "sealed": "nothing about sealed bids can be read before the close",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Opening:
-    """What opens a commitment; it stays in the process that bids."""
-
-    commitment: str
-    amount: str
-    nonce: str
-    content: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class AuctionSpace(Namespace):
-    """A namespace, and the auction of the protocol whose verbs are carried out in it.
-
-    Attributes:
-        auction_id: The auction.
-        shard: Where it lives.
-        terms: Its terms; None: whatever they are, somebody else opens it.
-        openings: By agent, what opens the commitments that were made here.
-    """
-
-    auction_id: str = ""
-    shard: int = 0
-    terms: AuctionTerms | None = None
-    openings: dict[str, Opening] = field(default_factory=dict, repr=False, compare=False)
-
-    @classmethod
-    def of(
-        cls, space: Namespace, auction_id: str, near_task: str | None, terms: AuctionTerms | None
-    ) -> "AuctionSpace":
-        """Make the same namespace for one auction, in the shard of a task, or else of its id."""
-        given = {part.name: getattr(space, part.name) for part in fields(Namespace) if part.init}
-        shard = space.keys.shard_of(near_task or auction_id)
-        return cls(**given, auction_id=auction_id, shard=shard, terms=terms)
-
-    @property
-    def digest(self) -> str:
-        """The digest of the terms; "": any."""
-        return "" if self.terms is None else self.terms.as_arguments()[-1]
-
-
-def _call(
-    space: AuctionSpace, script: Script, arguments: tuple[Argument, ...], read: Callable[[Sequence[Any]], T]
-) -> Operation[T]:
-    def read_known(reply: Sequence[Any]) -> T:
-        if reply[0] == b"OTHER_TERMS":
-            raise AuctionExistsError(
-                f"an auction with other terms has the id {space.auction_id!r}; give the new one another id"
-            )
-        return read(reply)
-
-    return Operation(script, space.keys.shard(space.shard), arguments, read_known)
 
 
 def open(space: AuctionSpace) -> Operation[None]:  # noqa: A001 - the verb
@@ -121,7 +43,7 @@ def open(space: AuctionSpace) -> Operation[None]:  # noqa: A001 - the verb
         )
     retention = microseconds(max(space.retention_sec, LEAST_RETENTION))
     arguments = (space.auction_id, *space.terms.as_arguments(), "retention", retention)
-    return _call(space, _OPEN_AUCTION, arguments, lambda _reply: None)
+    return about(space, _OPEN_AUCTION, arguments, lambda _reply: None)
 
 
 def _opened(space: AuctionSpace, operation: Operation[T]) -> Steps[T]:
@@ -164,7 +86,7 @@ def submit_bid(
     opening: Opening | None = None
     if space.terms is not None and space.terms.reveal_sec is not None:
         nonce = secrets.token_hex(32)
-        opening = Opening(_commitment(told, nonce, data), told, nonce, data)
+        opening = Opening(commitment_to(told, nonce, data), told, nonce, data)
     arguments: tuple[Argument, ...] = (
         call_id(),
         space.auction_id,
@@ -173,15 +95,11 @@ def submit_bid(
         opening.commitment if opening else told,
         b"" if opening else data,
     )
-    read = done(f"the bid of agent {agent_id!r} in auction {space.auction_id!r}", _REASONS, strict)
-    accepted = yield from _opened(space, _call(space, _SUBMIT_BID, arguments, read))
+    read = done(f"the bid of agent {agent_id!r} in auction {space.auction_id!r}", REASONS, strict)
+    accepted = yield from _opened(space, about(space, _SUBMIT_BID, arguments, read))
     if accepted and opening is not None:
         space.openings[agent_id] = opening
     return accepted
-
-
-def _commitment(amount: str, nonce: str, content: bytes) -> str:
-    return "#" + sha256(f"{nonce} {amount} ".encode() + content).hexdigest()
 
 
 def reveal(space: AuctionSpace, agent_id: str, *, strict: bool = False) -> Operation[bool]:
@@ -204,8 +122,8 @@ def reveal(space: AuctionSpace, agent_id: str, *, strict: bool = False) -> Opera
     if opening is None:
         raise InvalidValueError(f"agent {agent_id!r} has committed itself to no bid by this object")
     arguments = (space.auction_id, space.digest, agent_id, opening.commitment, opening.amount, opening.nonce)
-    read = done(f"revealing the bid of agent {agent_id!r}", _REASONS, strict)
-    return _call(space, _REVEAL, (*arguments, opening.content), lambda reply: read(_refused(reply)))
+    read = done(f"revealing the bid of agent {agent_id!r}", REASONS, strict)
+    return about(space, _REVEAL, (*arguments, opening.content), lambda reply: read(_refused(reply)))
 
 
 def _refused(reply: Sequence[Any]) -> Sequence[Any]:
@@ -258,7 +176,7 @@ def _end(
     proof: tuple[Argument, ...] = ("", "")
     while True:
         arguments = (*first, space.auction_id, space.digest, *proof, *last)
-        word, *rest = yield from ask(_call(space, script, arguments, tuple))
+        word, *rest = yield from ask(about(space, script, arguments, tuple))
         if word == b"UNKNOWN" and space.terms is not None:
             yield from ask(open(space))
         elif word == b"VERIFY":
@@ -266,7 +184,7 @@ def _end(
         elif word == b"REFUSED":
             reason = rest[0].decode()
             raise ActRefusedError(
-                f"the award of auction {space.auction_id!r} was refused: {_REASONS[reason]}", reason
+                f"the award of auction {space.auction_id!r} was refused: {REASONS[reason]}", reason
             )
         else:
             return rest[0].decode() or None if rest else None
@@ -275,124 +193,11 @@ def _end(
 def _misfits(space: AuctionSpace) -> Steps[list[str]]:
     """Return the numbers of revealed bids that are not what their bidders have committed themselves to."""
     misfits = []
-    for number, row, commitment, nonce in (yield from _rows(space)):
-        amount, _, content = _parts(row)[1:]
-        if commitment and _commitment(amount.decode(), nonce.decode(), content) != commitment.decode():
+    for number, row, commitment, nonce in (yield from rows(space)):
+        amount, _, content = parts_of(row)[1:]
+        if commitment and commitment_to(amount.decode(), nonce.decode(), content) != commitment.decode():
             misfits.append(str(int(number)))
     return misfits
-
-
-def bids(space: AuctionSpace) -> Steps[list[Bid]]:
-    """List the bids: of a sealed auction the one of each bidder, of an English one all that were accepted.
-
-    Returns:
-        The bids, in the order of their sequence numbers; an empty list for an auction that is unknown.
-
-    Raises:
-        ActRefusedError: The auction is sealed and not closed; ``reason`` is ``"sealed"``.
-    """
-    return [_read_bid(number, row) for number, row, _commitment_, _nonce in (yield from _rows(space))]
-
-
-def _rows(space: AuctionSpace) -> Steps[list[Sequence[Any]]]:
-    found: list[Sequence[Any]] = []
-    word, first = b"MORE", 1
-    while word == b"MORE":
-        word, *rows = yield from ask(
-            _call(space, _GET_BIDS, (space.auction_id, first, BIDS_PER_SCRIPT), tuple)
-        )
-        found += rows
-        first += BIDS_PER_SCRIPT
-    if word == b"SEALED":
-        raise ActRefusedError(
-            f"reading the bids of auction {space.auction_id!r} was refused: {_REASONS['sealed']}", "sealed"
-        )
-    return found
-
-
-def _parts(row: bytes) -> tuple[bytes, bytes, bytes, bytes]:
-    at, amount, size, rest = row.split(b" ", 3)
-    return at, amount, rest[: int(size)], rest[int(size) :]
-
-
-def _read_bid(number: Any, row: bytes) -> Bid:
-    at, amount, agent, content = _parts(row)
-    hidden = amount.startswith(b"#")
-    return Bid(
-        agent_id=agent.decode(),
-        amount=None if hidden else float(amount),
-        content=None if hidden else decode(content),
-        sequence=int(number),
-        timestamp=int(at) / 1e6,
-    )
-
-
-def get_auction(space: AuctionSpace) -> Operation[Auction | None]:
-    """Read the auction.
-
-    Returns:
-        A snapshot, of a sealed auction without anything about its bids; None when it was not opened yet, or
-        is no longer kept.
-    """
-    return _call(
-        space,
-        _GET_AUCTION,
-        (space.auction_id, "", 0, ""),
-        lambda reply: None if reply[0] == b"UNKNOWN" else _read_auction(space.auction_id, reply),
-    )
-
-
-def outcome(space: AuctionSpace) -> Steps[AuctionOutcome | None]:
-    """Tell how the auction ended.
-
-    Returns:
-        The outcome; None while it goes on, or when it is unknown. Nothing is closed by asking.
-    """
-    auction = yield from ask(get_auction(space))
-    return auction.outcome if auction else None
-
-
-def current_price(space: AuctionSpace) -> Steps[float | None]:
-    """Tell the price: of an open Dutch auction by server time, or the standing bid of an English one.
-
-    Returns:
-        The price; None where there is none.
-    """
-    auction = yield from ask(get_auction(space))
-    return auction.current_price if auction else None
-
-
-def wait_for_update(
-    space: AuctionSpace, timeout: float | None, *, since: Auction | None = None
-) -> Steps[Auction | None]:
-    """Wait until the auction changes: a bid in an English one, or its close; nothing is polled meanwhile.
-
-    Args:
-        timeout: The most seconds to wait; None: no limit.
-        since: The snapshot that is known: a later one is returned at once. None: the auction as it is at the
-            time of the call.
-
-    Returns:
-        A snapshot with the change; that of a closed auction, at once. None when the time is up, or the
-        auction is unknown.
-
-    Raises:
-        StoreClosedError: The store was closed meanwhile.
-    """
-    if timeout is not None:
-        check_seconds("timeout", timeout, zero=True)
-    known = since or (yield from ask(get_auction(space)))
-    if known is None or (since is None and known.state == AuctionState.CLOSED):
-        return known
-    return (yield from _changed(space, known.version, "", timeout))
-
-
-def _changed(space: AuctionSpace, known: int, what: str, timeout: float | None) -> Steps[Auction | None]:
-    def look(listener: str) -> Operation[Look[Auction]]:
-        read = partial(read_look, read=partial(_read_auction, space.auction_id))
-        return _call(space, _GET_AUCTION, (space.auction_id, listener, known, what), read)
-
-    return (yield from wait_for(Watched(space.shard, f"auction:{space.auction_id}", look), timeout))
 
 
 def wait_for_outcome(space: AuctionSpace, timeout: float | None) -> Steps[AuctionOutcome | None]:
@@ -423,31 +228,5 @@ def wait_for_outcome(space: AuctionSpace, timeout: float | None) -> Steps[Auctio
                 break
             known = auction.version
         left = None if ends is None else max(ends - time.monotonic(), 0.0)
-        auction = yield from _changed(space, known, "end", left)
+        auction = yield from changed(space, known, "end", left)
     return auction.outcome if auction else None
-
-
-def _read_auction(auction_id: str, reply: Sequence[Any]) -> Auction:
-    told = fields_of(reply[3:])
-    price = reply[2] or told.get("standing")
-    state = AuctionState(told["state"].decode())
-    outcome = None
-    if state == AuctionState.CLOSED:
-        outcome = AuctionOutcome(
-            winner=text_of(told, "winner"),
-            price=float(told["price"]) if "price" in told else None,
-            sequence=int(told["place"]) if "winner" in told else None,
-            reason=told["reason"].decode(),
-            closed_at=int(told["ended"]) / 1e6,
-        )
-    return Auction(
-        id=auction_id,
-        auction_type=AuctionType(told["type"].decode()),
-        state=state,
-        version=int(told["version"]),
-        opened_at=int(told["opened"]) / 1e6,
-        closes_at=time_of(told, "closes"),
-        current_price=float(price) if price else None,
-        leader=text_of(told, "leader"),
-        outcome=outcome,
-    )

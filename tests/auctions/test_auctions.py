@@ -20,7 +20,8 @@ from converge_redis import (
     Task,
     TaskManager,
 )
-from converge_redis.operations import bidding
+from converge_redis.operations import auction_reading
+from converge_redis.operations.auction_space import Opening
 from tests.backends import SECONDS
 from tests.fleet import Fleet
 
@@ -256,7 +257,7 @@ async def test_commitments_are_revealed_and_verified(fleet: Fleet) -> None:
     # The cheat reveals another amount than the one that it has committed itself to.
     space: Any = (cheat if fleet.style == "async" else cast("Any", cheat)._blocking)._store.namespace
     opening = space.openings["cheat"]
-    space.openings["cheat"] = bidding.Opening(opening.commitment, "99", opening.nonce, opening.content)
+    space.openings["cheat"] = Opening(opening.commitment, "99", opening.nonce, opening.content)
     assert await cheat.reveal("cheat")
     assert await honest.resolve() == "honest"
     outcome = await honest.wait_for_outcome(0)
@@ -359,7 +360,7 @@ async def test_others_take_part_without_the_terms(fleet: Fleet) -> None:
 
 
 async def test_many_bids_are_read_page_by_page(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bidding, "BIDS_PER_SCRIPT", 3)
+    monkeypatch.setattr(auction_reading, "BIDS_PER_SCRIPT", 3)
     protocol = auction(fleet)
     for number in range(10):
         await protocol.submit_bid("replaced", number)
