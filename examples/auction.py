@@ -3,6 +3,8 @@
 Run it with ``python -m examples.auction``.
 """
 
+import time
+
 from converge_redis import BiddingProtocol, RedisStore, Task, TaskManager
 from examples.crew import fleet, say
 
@@ -10,8 +12,7 @@ TERMS = {
     "auction_type": "second_price_sealed_bid",
     "direction": "min",
     "reserve": 100.0,
-    "deadline_sec": 2.0,
-    "reveal_sec": 2.0,
+    "reveal_sec": 30.0,
 }
 
 
@@ -21,7 +22,8 @@ def bidder(url: str, name: str, cost: float) -> None:
         auction = BiddingProtocol(store=store, auction_id="dig the well", **TERMS)  # type: ignore[arg-type]
         if auction.submit_bid(name, cost):
             say(f"{name} has committed itself to a bid that nobody can read")
-        outcome = auction.wait_for_outcome(20)  # reveals the bid when it is time
+        store.put(f"bidder {name}", True)
+        outcome = auction.wait_for_outcome(40)  # reveals the bid when it is time
         if outcome is not None and outcome.winner == name:
             say(f"{name} has won, with {cost:g}, and is paid {outcome.price:g}")
 
@@ -33,8 +35,10 @@ def main() -> None:
         tasks = TaskManager(store)
         task_id = tasks.submit(Task(objective="dig the well"), delay=60)
         auction = BiddingProtocol(store=store, auction_id="dig the well", **TERMS)  # type: ignore[arg-type]
-        auction.open()
-        auction.wait_for_outcome(20)
+        while len(store.list("bidder ")) < len(bidders):
+            time.sleep(0.05)
+        auction.resolve()  # nothing can be bid any more; the bidders reveal what they have bid
+        auction.wait_for_outcome(40)
         winner = auction.award(task_id)
         for bid in auction.bids():
             say(f"bid {bid.sequence}: {bid.agent_id} asked for {bid.amount}")

@@ -14,7 +14,7 @@ def voter(url: str, name: str, option: str) -> None:
     with RedisStore.from_url(url) as store:
         ballot = Ballot(store, "leader", **TERMS)  # type: ignore[arg-type]
         say(f"{name} has voted: {ballot.vote(name, option)}; again: {ballot.vote(name, option)}")
-        result = ballot.wait_for_result(20)
+        result = ballot.wait_for_result(60)
         if result is not None:
             say(f"{name} knows that {result.decision} leads")
 
@@ -25,7 +25,7 @@ def main() -> None:
         ballot = Ballot(store, "leader", **TERMS)  # type: ignore[arg-type]
         ballot.open()
         say(f"an outsider may vote: {ballot.vote('outsider', 'ada')}")
-        result = ballot.wait_for_result(20)
+        result = ballot.wait_for_result(60)
         if result is not None:
             say(f"{result.decision} is elected by weight: {result.counts}")
 

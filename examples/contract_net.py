@@ -11,14 +11,14 @@ def contractor(url: str, name: str, days: int) -> None:
     """Propose, unless it would take too long; do the task if it is awarded."""
     with RedisStore.from_url(url) as store:
         net, tasks = ContractNet(store), TaskManager(store)
-        task_id = net.wait_for_call(name, 20)
+        task_id = net.wait_for_call(name, 40)
         if task_id is None:
             return
         if days > 10:
             net.refuse(task_id, name, "too busy")
             return
         net.propose(task_id, name, {"days": days})
-        call = net.wait_for_award(task_id, 20)
+        call = net.wait_for_award(task_id, 40)
         if call is not None and call.contractor_id == name:
             (claim,) = tasks.my_claims(name)
             tasks.report(name, task_id, f"dug in {days} days", claim_token=claim.claim_token)
@@ -31,8 +31,8 @@ def main() -> None:
     with fleet(contractor, ("ada", 5), ("bob", 3), ("eve", 30)) as store:
         net, tasks = ContractNet(store), TaskManager(store)
         task = Task(objective="dig the well")
-        task_id = net.call("manager", task, ["ada", "bob", "eve"], reply_by=10)
-        call = net.wait_for_replies(task_id, 20)
+        task_id = net.call("manager", task, ["ada", "bob", "eve"], reply_by=30)
+        call = net.wait_for_replies(task_id, 40)
         if call is not None:
             for proposal in call.proposals:
                 say(f"{proposal.agent_id} proposes {proposal.content['days']} days")

@@ -1,6 +1,7 @@
 """What the examples have in common: a server of their own, and processes that work on it."""
 
 import multiprocessing
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -28,5 +29,6 @@ def fleet(member: Callable[..., None], *each: tuple[Any, ...]) -> Iterator[Redis
 
 
 def say(text: str) -> None:
-    """Print a line at once: several processes share the screen."""
-    print(text, flush=True)
+    """Print a line in one piece: several processes share the screen."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()

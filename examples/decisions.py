@@ -44,7 +44,7 @@ def main() -> None:
         TaskManager(store).submit(Task(id="task"))
         ballot = Ballot(store, "lunch", voters=["ada", "bob", "eve"])
         ballot.open()
-        result = ballot.wait_for_result(20)
+        result = ballot.wait_for_result(60)
         if result is not None:
             say(f"there will be {result.decision}")
 

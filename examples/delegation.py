@@ -11,10 +11,10 @@ def gatekeeper(url: str, name: str, scope: str) -> None:
     """Ask before and after the revocation whether the intern may."""
     with RedisStore.from_url(url) as store:
         rights, tasks = DelegationProtocol(store), TaskManager(store)
-        tasks.wait("handed on", 20)
+        tasks.wait("handed on", 60)
         say(f"{name}: may the intern {scope}? {rights.is_authorized('intern', scope)}")
         tasks.cancel_task(f"{name} has asked")
-        tasks.wait("cut off", 20)
+        tasks.wait("cut off", 60)
         say(f"{name}: and now? {rights.is_authorized('intern', scope)}")
 
 
@@ -31,7 +31,7 @@ def main() -> None:
         except DelegationRefusedError as error:
             say(f"refused: {error.reason}")
         tasks.cancel_task("handed on")
-        tasks.wait_all(names[2:], 20)
+        tasks.wait_all(names[2:], 60)
         say(f"the owner cuts the lead off: {rights.revoke(first, 'owner')}")
         tasks.cancel_task("cut off")
 

@@ -26,7 +26,7 @@ def seller(url: str, name: str, least: int) -> None:
             elif ask - 10 >= least and talks.propose(session_id, name, ask - 10):
                 ask -= 10
                 say(f"{name} asks for {ask}")
-            session = talks.wait_for_update(session_id, 5, since=session)
+            session = talks.wait_for_update(session_id, 60, since=session)
 
 
 def main() -> None:
@@ -34,7 +34,7 @@ def main() -> None:
     with fleet(seller, ("patient", 100), ("eager", 80)) as store:
         talks = NegotiationProtocol(store)
         offer = 50
-        session_id = talks.create_session("buyer", ["patient", "eager"], offer, deadline_sec=20)
+        session_id = talks.create_session("buyer", ["patient", "eager"], offer, deadline_sec=60)
         store.put("haggling", session_id)
         say(f"buyer offers {offer}")
         session = talks.get_session(session_id)
@@ -43,7 +43,7 @@ def main() -> None:
                 offer += 10
                 if talks.propose(session_id, "buyer", offer):
                     say(f"buyer offers {offer}")
-            session = talks.wait_for_update(session_id, 5, since=session)
+            session = talks.wait_for_update(session_id, 60, since=session)
         if session is not None:
             say(f"{session.state} at {session.current_proposal.content} by {session.ended_by}")
 
