@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -40,6 +40,10 @@ class AsyncRedisStore(AsyncFacade):
         retention_sec: How long finished tasks that do not say are kept, in seconds.
         max_finished: The most finished tasks to keep, whatever their retention: those go first whose
             retention ends first. None: no limit.
+        types: The pydantic models and dataclasses whose instances stored values may hold, known by their
+            ``__qualname__``; or, as a mapping, by the names to store.
+        compress_above: The bytes above which a stored value is compressed with zstd, which needs the extra
+            ``converge-redis[compression]``; None: none is.
 
     Raises:
         ConfigurationError: The client cannot be used.
@@ -56,9 +60,20 @@ class AsyncRedisStore(AsyncFacade):
         claim_ttl_sec: float | None = None,
         retention_sec: float = DEFAULT_RETENTION_SEC,
         max_finished: int | None = None,
+        types: Iterable[type] | Mapping[str, type] = (),
+        compress_above: int | None = None,
     ) -> None:
         check_client(client)
-        space = Namespace(namespace, shards, payload_limit, claim_ttl_sec, retention_sec, max_finished)
+        space = Namespace(
+            namespace,
+            shards,
+            payload_limit,
+            claim_ttl_sec,
+            retention_sec,
+            max_finished,
+            types,
+            compress_above,
+        )
         self._set_up(space, lambda: async_clone(client), client)
 
     def _set_up(
@@ -87,6 +102,8 @@ class AsyncRedisStore(AsyncFacade):
         claim_ttl_sec: float | None = None,
         retention_sec: float = DEFAULT_RETENTION_SEC,
         max_finished: int | None = None,
+        types: Iterable[type] | Mapping[str, type] = (),
+        compress_above: int | None = None,
         **options: Any,
     ) -> Self:
         """Make a store for a server; the connection is made at the first call, or by `open`.
@@ -99,6 +116,8 @@ class AsyncRedisStore(AsyncFacade):
             claim_ttl_sec: See the class.
             retention_sec: See the class.
             max_finished: See the class.
+            types: See the class.
+            compress_above: See the class.
             options: More settings of redis-py's connections, such as ``socket_timeout`` or ``ssl_ca_certs``;
                 and ``max_connections``, the most connections that carry calls in an event loop (default 4;
                 one more listens).
@@ -107,7 +126,16 @@ class AsyncRedisStore(AsyncFacade):
             ConfigurationError: The URL or an option is malformed.
         """
         async_client(url, options)  # raises for what is malformed
-        space = Namespace(namespace, shards, payload_limit, claim_ttl_sec, retention_sec, max_finished)
+        space = Namespace(
+            namespace,
+            shards,
+            payload_limit,
+            claim_ttl_sec,
+            retention_sec,
+            max_finished,
+            types,
+            compress_above,
+        )
         store = cls.__new__(cls)
         store._set_up(space, lambda: async_client(url, options))
         return store
@@ -120,10 +148,17 @@ class AsyncRedisStore(AsyncFacade):
         return made
 
     put = averb(values.put)
-    get = averb(values.get)
-    delete = averb(values.delete)
-    list = averb(values.list_keys)
+    put_many = averb(values.put_many)
     put_if_absent = averb(values.put_if_absent)
+    compare_and_set = averb(values.compare_and_set)
+    get = averb(values.get)
+    get_versioned = averb(values.get_versioned)
+    get_many = averb(values.get_many)
+    delete = averb(values.delete)
+    delete_many = averb(values.delete_many)
+    list = averb(values.list_keys)
+    count = averb(values.count)
+    clear = averb(values.clear)
 
     async def open(self) -> Self:
         """Connect now, and agree on the namespace; otherwise the first call does it.

@@ -74,9 +74,12 @@ _DELEGATION_KEYS = (
 )
 
 _VALUE_KEYS = (
-    "value:",  # + key: string, msgpack: one stored value
+    "value:",  # + key: string: a line about one stored value, and the value (value_format.py)
     "values",  # sorted set, all keys, in the order of their bytes
-    "storer:",  # + key: string, the put_if_absent call that stored the value, for an hour
+    "expiring",  # sorted set, the keys of values that expire, by the time in milliseconds
+    "revision",  # integer, the version of what was stored last
+    "storer:",  # + key: list, the last calls of compare_and_set that stored the value, for an hour
+    "lock:",  # + key: string, who computes the value
 )
 
 
@@ -101,7 +104,7 @@ class Keys:
         self._shards = [f"{{{name}:{shard}}}:" for shard in range(shards)]
         self.pools = tuple(f"{{{name}:pools}}:{part}" for part in _POOL_KEYS)
         self.delegations = (f"{{{name}:pools}}:",)
-        self.values = tuple(f"{{{name}:values}}:{part}" for part in _VALUE_KEYS)
+        self.values = (f"{{{name}:values}}:",)
 
     def shard_of(self, task_id: str) -> int:
         """Return the shard of a task: CRC16 (XMODEM, as in Redis Cluster) of its id, modulo the shards."""
@@ -118,6 +121,14 @@ class Keys:
     def named(self, shard: int) -> dict[str, str]:
         """Return all of a shard's names and prefixes, by what they are called in this file."""
         return {part: self._shards[shard] + part for part in (*_TASK_KEYS, *_LISTENER_KEYS, *_SESSION_KEYS)}
+
+    def values_named(self) -> dict[str, str]:
+        """Return the names and prefixes of stored values, by what they are called in this file."""
+        return {part: self.values[0] + part for part in _VALUE_KEYS}
+
+    def value(self, key: str) -> str:
+        """Return the name of a stored value."""
+        return f"{self.values[0]}value:{key}"
 
     def delegations_named(self) -> dict[str, str]:
         """Return the names and prefixes of delegations, by what they are called in this file."""

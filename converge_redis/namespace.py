@@ -1,10 +1,12 @@
 """What all operations of one store have in common."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from converge_redis.checks import check_id, check_integer, check_seconds
 from converge_redis.constraints import DEFAULT_RETENTION_SEC
 from converge_redis.keys import Keys
+from converge_redis.value_format import ValueFormat
 
 MAX_SHARDS = 16384
 """A Redis cluster has this many hash slots."""
@@ -23,6 +25,8 @@ class Namespace:
         claim_ttl_sec: The lease of tasks that set none, in seconds; None: their claims do not expire.
         retention_sec: How long finished tasks that do not say are kept, in seconds.
         max_finished: The most finished tasks to keep, whatever their retention; None: no limit.
+        types: The pydantic models and dataclasses that stored values may hold; see `ValueTypes`.
+        compress_above: The bytes above which a stored value is compressed; None: none is.
     """
 
     name: str = "converge"
@@ -31,6 +35,9 @@ class Namespace:
     claim_ttl_sec: float | None = None
     retention_sec: float = DEFAULT_RETENTION_SEC
     max_finished: int | None = None
+    types: Iterable[type] | Mapping[str, type] = ()
+    compress_above: int | None = None
+    values: ValueFormat = field(init=False, repr=False, compare=False)
     most_finished: str | int = field(init=False, repr=False, compare=False)
     keys: Keys = field(init=False, repr=False, compare=False)
 
@@ -46,4 +53,6 @@ class Namespace:
         # Each shard keeps its part: the scripts of one cannot count those of others.
         most = "" if self.max_finished is None else -(-self.max_finished // self.shards)
         object.__setattr__(self, "most_finished", most)
+        values = ValueFormat(self.types, self.payload_limit, self.compress_above)
+        object.__setattr__(self, "values", values)
         object.__setattr__(self, "keys", Keys(self.name, self.shards))

@@ -5,7 +5,7 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -44,6 +44,10 @@ class RedisStore(Facade):
         retention_sec: How long finished tasks that do not say are kept, in seconds.
         max_finished: The most finished tasks to keep, whatever their retention: those go first whose
             retention ends first. None: no limit.
+        types: The pydantic models and dataclasses whose instances stored values may hold, known by their
+            ``__qualname__``; or, as a mapping, by the names to store.
+        compress_above: The bytes above which a stored value is compressed with zstd, which needs the extra
+            ``converge-redis[compression]``; None: none is.
 
     Raises:
         ConfigurationError: The client cannot be used.
@@ -60,10 +64,19 @@ class RedisStore(Facade):
         claim_ttl_sec: float | None = None,
         retention_sec: float = DEFAULT_RETENTION_SEC,
         max_finished: int | None = None,
+        types: Iterable[type] | Mapping[str, type] = (),
+        compress_above: int | None = None,
     ) -> None:
         check_client(client)
         self.namespace = Namespace(
-            namespace, shards, payload_limit, claim_ttl_sec, retention_sec, max_finished
+            namespace,
+            shards,
+            payload_limit,
+            claim_ttl_sec,
+            retention_sec,
+            max_finished,
+            types,
+            compress_above,
         )
         self._store = self
         self._client = client
@@ -85,6 +98,8 @@ class RedisStore(Facade):
         claim_ttl_sec: float | None = None,
         retention_sec: float = DEFAULT_RETENTION_SEC,
         max_finished: int | None = None,
+        types: Iterable[type] | Mapping[str, type] = (),
+        compress_above: int | None = None,
         **options: Any,
     ) -> Self:
         """Make a store for a server; the connection is made at the first call, or by `open`.
@@ -97,6 +112,8 @@ class RedisStore(Facade):
             claim_ttl_sec: See the class.
             retention_sec: See the class.
             max_finished: See the class.
+            types: See the class.
+            compress_above: See the class.
             options: More settings of redis-py's connections, such as ``socket_timeout`` or ``ssl_ca_certs``.
 
         Raises:
@@ -110,16 +127,25 @@ class RedisStore(Facade):
             claim_ttl_sec=claim_ttl_sec,
             retention_sec=retention_sec,
             max_finished=max_finished,
+            types=types,
+            compress_above=compress_above,
         )
         store._owns_client = True
         store.new_async_client = lambda: async_client(url, options)
         return store
 
     put = verb(values.put)
-    get = verb(values.get)
-    delete = verb(values.delete)
-    list = verb(values.list_keys)
+    put_many = verb(values.put_many)
     put_if_absent = verb(values.put_if_absent)
+    compare_and_set = verb(values.compare_and_set)
+    get = verb(values.get)
+    get_versioned = verb(values.get_versioned)
+    get_many = verb(values.get_many)
+    delete = verb(values.delete)
+    delete_many = verb(values.delete_many)
+    list = verb(values.list_keys)
+    count = verb(values.count)
+    clear = verb(values.clear)
 
     def open(self) -> Self:
         """Connect now, and agree on the namespace; otherwise the first call does it.

@@ -80,13 +80,16 @@ class _Explained:
         return bool(of_owner == left == -1 or (left > 0 and abs(of_owner - left) < 1000))
 
     def _covers_value_key(self, key: str) -> bool:
-        values, index, storers = self._keys.values
-        if key == index:
-            members = [raw.decode() for raw in self._client.zrange(index, 0, -1)]
-            return all(self._client.exists(values + member) for member in members)
+        named = self._keys.values_named()
+        values, index = named["value:"], named["values"]
+        if key in {index, named["expiring"], named["revision"]}:
+            return True
         if key.startswith(values):
-            return self._client.zscore(index, key.removeprefix(values)) is not None
-        return key.startswith(storers) and 0 < self._client.ttl(key) <= 3600
+            expires = self._client.zscore(named["expiring"], key.removeprefix(values))
+            return self._client.zscore(index, key.removeprefix(values)) is not None and (expires is None) == (
+                self._client.pttl(key) == -1
+            )
+        return key.startswith((named["storer:"], named["lock:"])) and 0 < self._client.pttl(key) <= 3600_000
 
     def _covers_pool_key(self, key: str) -> bool:
         records, members, memberships, admits, pools, deleted = self._keys.pools

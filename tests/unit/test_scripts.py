@@ -56,10 +56,10 @@ def test_the_shard_has_the_names_of_keys_py() -> None:
         (submitting.requeue_task(SPACE, "t"), True),
         (submitting.submit(SPACE, Task()), False),
         (reading.get_task(SPACE, "t"), False),
-        (values.put(SPACE, "k", 1), True),
-        (values.get(SPACE, "k"), True),
+        (values.put(SPACE, "k", 1), False),
         (values.put_if_absent(SPACE, "k", 1), True),
-        (values.delete(SPACE, "k"), True),
+        (values.compare_and_set(SPACE, "k", 1, 7), True),
+        (values.delete(SPACE, "k"), False),
         (opening.open_namespace(SPACE), True),
     ],
     ids=lambda value: value.script.name if isinstance(value, Operation) else "",
@@ -71,6 +71,11 @@ def test_builders_send_what_headers_tell(operation: Operation[Any], fixed: bool)
         assert len(operation.args) == max(arguments, default=0)
     keys = [int(number) for number in re.findall(r"KEYS\[(\d+)\]", text)]
     assert len(operation.keys) == max(keys)
+
+
+def test_values_have_the_names_of_keys_py() -> None:
+    text = "".join(path.read_text() for path in (ROOT / "shared").glob("*.lua"))
+    assert set(re.findall(r'house \.\. "([^"]+)"', text)) == set(Keys("n", 1).values_named())
 
 
 def test_delegations_have_the_names_of_keys_py() -> None:

@@ -1,12 +1,11 @@
--- delete: removes a value, and its key from the index.
--- KEYS[1]   the value
--- KEYS[2]   the index of keys
--- KEYS[3]   the call that stored the value last
--- ARGV[1]   key
--- Reply     {"DELETED"}, also when there was nothing
+-- delete: removes values, and their keys from the index.
+-- KEYS[1]   the slot of values (shared/values.lua)
+-- ARGV[…]   keys
+-- Reply     {"DELETED", how many there were}
+--@include shared/values
 
-local value, index, storer = KEYS[1], KEYS[2], KEYS[3]
-
-redis.call("DEL", value, storer)
-redis.call("ZREM", index, ARGV[1])
-return { "DELETED" }
+local deleted = 0
+for _, key in ipairs(ARGV) do
+  deleted = deleted + delete(key)
+end
+return { "DELETED", deleted }

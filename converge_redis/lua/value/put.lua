@@ -1,12 +1,13 @@
--- put: stores a value, and its key in the index.
--- KEYS[1]   the value
--- KEYS[2]   the index of keys
--- ARGV[1]   key
--- ARGV[2]   value (msgpack)
+-- put: stores values, in place of what was there, all at once.
+-- KEYS[1]   the slot of values (shared/values.lua)
+-- ARGV[1]   milliseconds after which they expire, or ""
+-- ARGV[2…]  key, value; key, value; …
 -- Reply     {"STORED"}
+--@include shared/values
 
-local value, index = KEYS[1], KEYS[2]
-
-redis.call("SET", value, ARGV[2])
-redis.call("ZADD", index, 0, ARGV[1])
+sweep(SWEPT_PER_WRITE)
+local version = next_version()
+for i = 2, #ARGV, 2 do
+  store(ARGV[i], version, ARGV[i + 1], ARGV[1])
+end
 return { "STORED" }
