@@ -9,6 +9,8 @@ from converge_redis.audit import Violation
 from converge_redis.ballot import AsyncBallot, Ballot
 from converge_redis.ballot_record import BallotState
 from converge_redis.bidding import AsyncBiddingProtocol, BiddingProtocol
+from converge_redis.cache_statistics import CacheStatistics
+from converge_redis.cached_function import AsyncCachedFunction, CachedFunction
 from converge_redis.claim_keeper import ClaimKeeper
 from converge_redis.consensus import Consensus
 from converge_redis.contract_net import AsyncContractNet, ContractNet
@@ -38,6 +40,7 @@ from converge_redis.errors import (
     AuctionExistsError,
     BallotExistsError,
     ClaimLostError,
+    ComputeFailedError,
     ConfigurationError,
     ConvergeError,
     DelegationRefusedError,
@@ -64,9 +67,11 @@ from converge_redis.executor import (
     StandardExecutor,
 )
 from converge_redis.metrics import CoordinationMetrics
+from converge_redis.near_cache import NearCache, NearStatistics
 from converge_redis.negotiation import AsyncNegotiationProtocol, NegotiationProtocol
 from converge_redis.negotiation_record import NegotiationSession, NegotiationState, Proposal
 from converge_redis.operations.opening import EvictionWarning
+from converge_redis.operations.values import VersionedValue
 from converge_redis.pool import (
     AdmissionPolicy,
     CustomAdmission,
@@ -77,6 +82,7 @@ from converge_redis.pool import (
     WhitelistAdmission,
 )
 from converge_redis.pool_manager import AsyncPoolManager, PoolManager
+from converge_redis.shared_cache import AsyncSharedCache, SharedCache
 from converge_redis.store import RedisStore
 from converge_redis.tally import Tally, VotingMethod
 from converge_redis.task import Task, TaskState, Topic
@@ -93,11 +99,13 @@ __all__ = [
     "AdmissionPolicy",
     "AsyncBallot",
     "AsyncBiddingProtocol",
+    "AsyncCachedFunction",
     "AsyncContractNet",
     "AsyncDelegationProtocol",
     "AsyncNegotiationProtocol",
     "AsyncPoolManager",
     "AsyncRedisStore",
+    "AsyncSharedCache",
     "AsyncStandardExecutor",
     "AsyncTaskManager",
     "Auction",
@@ -110,12 +118,15 @@ __all__ = [
     "BallotState",
     "Bid",
     "BiddingProtocol",
+    "CacheStatistics",
+    "CachedFunction",
     "CallForProposals",
     "CallState",
     "Claim",
     "ClaimKeeper",
     "ClaimLostError",
     "ClaimTask",
+    "ComputeFailedError",
     "ConfigurationError",
     "Consensus",
     "ContractNet",
@@ -138,6 +149,8 @@ __all__ = [
     "InvalidValueError",
     "JoinPool",
     "LeavePool",
+    "NearCache",
+    "NearStatistics",
     "NegotiationProtocol",
     "NegotiationSession",
     "NegotiationState",
@@ -156,6 +169,7 @@ __all__ = [
     "RejectProposal",
     "ReportTask",
     "RevokeDelegation",
+    "SharedCache",
     "StandardExecutor",
     "StoreAuthenticationError",
     "StoreClosedError",
@@ -174,6 +188,7 @@ __all__ = [
     "TokenAdmission",
     "Topic",
     "TryLater",
+    "VersionedValue",
     "Violation",
     "Vote",
     "VotingMethod",

@@ -11,13 +11,15 @@ import redis.asyncio
 
 from converge_redis.connection import async_client, async_clone, calls_at_once, check_client
 from converge_redis.constraints import DEFAULT_RETENTION_SEC
+from converge_redis.listening.near_copies import NearCopies
 from converge_redis.loop_runner import LoopRunner, closed
 from converge_redis.namespace import DEFAULT_PAYLOAD_LIMIT, Namespace
+from converge_redis.near_cache import NearCache, NearStatistics, check_near_cache
 from converge_redis.operation import Gives, Operation, Steps
 from converge_redis.operations import values
 from converge_redis.operations.opening import open_namespace
 from converge_redis.store import RedisStore
-from converge_redis.verbs import AsyncFacade, averb
+from converge_redis.verbs import AsyncFacade, averb, near_averb
 
 T = TypeVar("T")
 
@@ -44,6 +46,7 @@ class AsyncRedisStore(AsyncFacade):
             ``__qualname__``; or, as a mapping, by the names to store.
         compress_above: The bytes above which a stored value is compressed with zstd, which needs the extra
             ``converge-redis[compression]``; None: none is.
+        near_cache: Keep copies of what was read; see `NearCache`. None: every read asks the server.
 
     Raises:
         ConfigurationError: The client cannot be used.
@@ -62,6 +65,7 @@ class AsyncRedisStore(AsyncFacade):
         max_finished: int | None = None,
         types: Iterable[type] | Mapping[str, type] = (),
         compress_above: int | None = None,
+        near_cache: NearCache | None = None,
     ) -> None:
         check_client(client)
         space = Namespace(
@@ -74,16 +78,19 @@ class AsyncRedisStore(AsyncFacade):
             types,
             compress_above,
         )
-        self._set_up(space, lambda: async_clone(client), client)
+        self._set_up(space, lambda: async_clone(client), client, near_cache=near_cache)
 
     def _set_up(
         self,
         space: Namespace,
         make_client: Callable[[], "redis.asyncio.Redis"],
         given_client: "redis.asyncio.Redis | None" = None,
+        *,
+        near_cache: NearCache | None,
     ) -> None:
         self.namespace = space
         self._store = self
+        self._near_cache = check_near_cache(near_cache)
         self._given_client = given_client
         self._make_client = make_client
         self._runners = dict[asyncio.AbstractEventLoop, LoopRunner]()
@@ -104,6 +111,7 @@ class AsyncRedisStore(AsyncFacade):
         max_finished: int | None = None,
         types: Iterable[type] | Mapping[str, type] = (),
         compress_above: int | None = None,
+        near_cache: NearCache | None = None,
         **options: Any,
     ) -> Self:
         """Make a store for a server; the connection is made at the first call, or by `open`.
@@ -118,6 +126,7 @@ class AsyncRedisStore(AsyncFacade):
             max_finished: See the class.
             types: See the class.
             compress_above: See the class.
+            near_cache: See the class.
             options: More settings of redis-py's connections, such as ``socket_timeout`` or ``ssl_ca_certs``;
                 and ``max_connections``, the most connections that carry calls in an event loop (default 4;
                 one more listens).
@@ -137,21 +146,21 @@ class AsyncRedisStore(AsyncFacade):
             compress_above,
         )
         store = cls.__new__(cls)
-        store._set_up(space, lambda: async_client(url, options))
+        store._set_up(space, lambda: async_client(url, options), near_cache=near_cache)
         return store
 
     @classmethod
     def like(cls, store: RedisStore) -> Self:
         """Make a store with the server, namespace and settings of a blocking one."""
         made = cls.__new__(cls)
-        made._set_up(store.namespace, store.new_async_client)
+        made._set_up(store.namespace, store.new_async_client, near_cache=store._near_cache)
         return made
 
     put = averb(values.put)
     put_many = averb(values.put_many)
     put_if_absent = averb(values.put_if_absent)
     compare_and_set = averb(values.compare_and_set)
-    get = averb(values.get)
+    get = near_averb(values.get)
     get_versioned = averb(values.get_versioned)
     get_many = averb(values.get_many)
     delete = averb(values.delete)
@@ -193,6 +202,15 @@ class AsyncRedisStore(AsyncFacade):
     ) -> None:
         await self.aclose()
 
+    @property
+    def near(self) -> NearCopies | None:
+        """The copies that are kept of what was read in the running event loop; verbs use it."""
+        return None if self._near_cache is None else self._runner().near
+
+    def near_statistics(self) -> NearStatistics:
+        """Return what the near cache of the running event loop has done; all is 0 where there is none."""
+        return NearStatistics() if (copies := self.near) is None else copies.statistics()
+
     async def run(self, work: Operation[T] | Steps[T]) -> T:
         """Carry out an operation, or the steps of a verb; managers use it."""
         if not self._open:
@@ -222,10 +240,10 @@ class AsyncRedisStore(AsyncFacade):
             del self._runners[loop]  # its connections ended with it
         client, self._given_client = self._given_client, None
         if client is not None:
-            return LoopRunner(client, False, calls_at_once(client), self.namespace)
+            return LoopRunner(client, False, calls_at_once(client), self.namespace, self._near_cache)
         return self.new_runner()
 
     def new_runner(self) -> LoopRunner:
         """Make what carries work out in another event loop, with connections of its own."""
         client = self._make_client()
-        return LoopRunner(client, True, calls_at_once(client), self.namespace)
+        return LoopRunner(client, True, calls_at_once(client), self.namespace, self._near_cache)

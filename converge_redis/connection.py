@@ -5,6 +5,7 @@ from typing import Any
 
 import redis
 import redis.asyncio
+from redis.asyncio.client import PubSub
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -128,6 +129,18 @@ def async_clone(client: "redis.asyncio.Redis") -> "redis.asyncio.Redis":
             **settings,
         )
     )
+
+
+def tracking_pubsub(client: "redis.asyncio.Redis") -> PubSub:
+    """Make the subscribed connection of a client anew for messages about keys that change.
+
+    With version 2 of the protocol they come as messages of a channel, which redis-py reads. It does not make
+    the connection anew of its own accord: the new one would not be told of changes.
+    """
+    pool = client.connection_pool
+    settings = {name: value for name, value in pool.connection_kwargs.items() if name not in _OF_ONE_CLIENT}
+    settings |= {"protocol": 2, "retry": AsyncRetry(NoBackoff(), 0)}
+    return PubSub(redis.asyncio.ConnectionPool(connection_class=pool.connection_class, **settings))
 
 
 def calls_at_once(client: "redis.asyncio.Redis") -> int:

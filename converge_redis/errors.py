@@ -106,6 +106,18 @@ class ActRefusedError(ConvergeError, ValueError):
         self.reason = reason
 
 
+class ComputeFailedError(ConvergeError):
+    """Another process computed what this one waited for, and failed.
+
+    Attributes:
+        reason: The error there: its class and its text.
+    """
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
 class DelegationRefusedError(ActRefusedError):
     """A delegation would give more than its parent, or what it hands on has ended; ``reason`` tells why.
 

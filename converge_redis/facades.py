@@ -2,6 +2,7 @@
 
 from converge_redis.async_store import AsyncRedisStore
 from converge_redis.errors import ConfigurationError
+from converge_redis.listening.near_copies import NearCopies
 from converge_redis.metrics import CoordinationMetrics
 from converge_redis.namespace import Namespace
 from converge_redis.store import RedisStore, default_store, default_url
@@ -35,6 +36,11 @@ class SpacedStore(Runner):
         self.namespace = space
         self.store = store
 
+    @property
+    def near(self) -> NearCopies | None:
+        """The copies that the store keeps of what was read."""
+        return self.store.near
+
     def run(self, work: Work[T]) -> T:
         """Carry out an operation, or the steps of a verb."""
         return self.store.run(work)
@@ -50,6 +56,11 @@ class AsyncSpacedStore(AsyncRunner):
     def __init__(self, store: AsyncRedisStore, space: Namespace) -> None:
         self.namespace = space
         self.store = store
+
+    @property
+    def near(self) -> NearCopies | None:
+        """The copies that the store keeps of what was read in this event loop."""
+        return self.store.near
 
     async def run(self, work: Work[T]) -> T:
         """Carry out an operation, or the steps of a verb."""

@@ -79,7 +79,8 @@ _VALUE_KEYS = (
     "expiring",  # sorted set, the keys of values that expire, by the time in milliseconds
     "revision",  # integer, the version of what was stored last
     "storer:",  # + key: list, the last calls of compare_and_set that stored the value, for an hour
-    "lock:",  # + key: string, who computes the value
+    "lock:",  # + key: string, who computes the value, or why that failed; it expires
+    "tag:",  # + tag: integer, the version at which it was dropped; it expires after what has the tag
 )
 
 
@@ -101,17 +102,18 @@ class Keys:
         self.shards = shards
         name = encoded(namespace)
         self.layout = f"{{{name}}}:layout"
-        self._shards = [f"{{{name}:{shard}}}:" for shard in range(shards)]
+        self.values = (f"{{{name}:values}}:",)
+        self.values_slot = shards  # the slot of values counts as one more shard: listeners are told there too
+        self._shards = [*(f"{{{name}:{shard}}}:" for shard in range(shards)), *self.values]
         self.pools = tuple(f"{{{name}:pools}}:{part}" for part in _POOL_KEYS)
         self.delegations = (f"{{{name}:pools}}:",)
-        self.values = (f"{{{name}:values}}:",)
 
     def shard_of(self, task_id: str) -> int:
         """Return the shard of a task: CRC16 (XMODEM, as in Redis Cluster) of its id, modulo the shards."""
         return crc_hqx(task_id.encode(), 0) % self.shards if self.shards > 1 else 0
 
     def shard(self, shard: int) -> tuple[str]:
-        """Return the KEYS of scripts of a shard: what all its names begin with (``lua/shared/shard.lua``)."""
+        """Return the KEYS of scripts of a shard, or of the slot of values: what its names begin with."""
         return (self._shards[shard],)
 
     def shard_with(self, task_id: str) -> tuple[str]:
@@ -129,6 +131,10 @@ class Keys:
     def value(self, key: str) -> str:
         """Return the name of a stored value."""
         return f"{self.values[0]}value:{key}"
+
+    def tag(self, tag: str) -> str:
+        """Return the name of a tag of cached values."""
+        return f"{self.values[0]}tag:{tag}"
 
     def delegations_named(self) -> dict[str, str]:
         """Return the names and prefixes of delegations, by what they are called in this file."""
@@ -170,6 +176,24 @@ class Keys:
             if part.endswith(":") and key.startswith(prefix):
                 return part.removesuffix(":"), key.removeprefix(prefix)
         return None
+
+    def tracked(self) -> list[str]:
+        """Return what the names begin with of all keys that readers keep copies of."""
+        values = [self.values[0] + part for part in ("value:", "tag:")]
+        results = [f"{shard}result:" for shard in self._shards[: self.shards]]
+        return [*values, *self.pools[:3], *results]
+
+    def result(self, task_id: str) -> str:
+        """Return the name of a task's result."""
+        return f"{self._shards[self.shard_of(task_id)]}result:{task_id}"
+
+    def pool(self, pool_id: str) -> tuple[str, str]:
+        """Return the names of a pool's record and of its members."""
+        return self.pools[0] + pool_id, self.pools[1] + pool_id
+
+    def pools_of(self, agent_id: str) -> str:
+        """Return the name of an agent's pools."""
+        return self.pools[2] + agent_id
 
     def channel(self, shard: int, listener: str) -> str:
         """Return the channel by which a shard tells a listener."""

@@ -1,7 +1,8 @@
 """Carrying work out in one event loop: with its connections, and its listener."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+import inspect
+from collections.abc import AsyncGenerator, Callable
 from typing import Any, TypeVar
 
 import redis.asyncio
@@ -10,8 +11,10 @@ from redis.exceptions import ResponseError
 from converge_redis.errors import StoreClosedError
 from converge_redis.listening.claimers import Claimer, Visible
 from converge_redis.listening.listener import Listener
+from converge_redis.listening.near_copies import NearCopies
 from converge_redis.namespace import Namespace
-from converge_redis.operation import Give, Gives, Join, Listen, Operation, Steps
+from converge_redis.near_cache import NearCache
+from converge_redis.operation import Compute, Computed, Give, Gives, Join, Listen, Near, Operation, Steps
 from converge_redis.sending import Alone, Batch, Pause, Requests, requests
 from converge_redis.shared_calls import SharedCalls
 
@@ -27,15 +30,22 @@ class LoopRunner:
             repeat commands of its own accord.
         connections: The most connections to use for calls.
         space: The namespace.
+        near_cache: How many copies to keep of what was read; None: none.
     """
 
     def __init__(
-        self, client: "redis.asyncio.Redis", owns_client: bool, connections: int, space: Namespace
+        self,
+        client: "redis.asyncio.Redis",
+        owns_client: bool,
+        connections: int,
+        space: Namespace,
+        near_cache: NearCache | None = None,
     ) -> None:
         self._client = client
         self._owns_client = owns_client
         self._calls = SharedCalls(client, connections)
-        self._listener = Listener(client, space, self._run_for_listener, self._calls.settled)
+        self.copies = None if near_cache is None else NearCopies(near_cache)
+        self._listener = Listener(client, space, self._run_for_listener, self._calls.settled, self.copies)
         self._closed = False
 
     async def run(self, work: Operation[T] | Steps[T]) -> T:
@@ -98,9 +108,25 @@ class LoopRunner:
             case Join(visible):
                 self._listener.start()
                 return self.join(visible)
+            case Near():
+                return self.near
+            case Compute(function):
+                return await _computed(function)
             case Give():
                 return None
         raise AssertionError(request)
+
+    @property
+    def near(self) -> NearCopies | None:
+        """The copies of what was read; in the event loop."""
+        if self.copies is not None:
+            self.start()
+        return self.copies
+
+    def start(self) -> None:
+        """Begin to listen, unless closed; in the event loop."""
+        if not self._closed:
+            self._listener.start()
 
     async def listen(self, act: Any) -> Any:
         """Have something done with the listener."""
@@ -128,6 +154,14 @@ class LoopRunner:
         # Closed while the request was under way, redis-py fails in many ways, but the server speaks.
         told = isinstance(error, ResponseError | TimeoutError)
         return closed() if self._closed and not told else error
+
+
+async def _computed(function: Callable[[], Any]) -> Computed:
+    try:
+        value = function()
+        return Computed(await value if inspect.isawaitable(value) else value)
+    except Exception as error:
+        return Computed(None, error)
 
 
 def closed() -> StoreClosedError:

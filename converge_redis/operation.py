@@ -14,6 +14,7 @@ from converge_redis.scripts import Script
 if TYPE_CHECKING:
     from converge_redis.listening.claimers import Claimer
     from converge_redis.listening.listener import Listener
+    from converge_redis.listening.near_copies import NearCopies
 
 T = TypeVar("T")
 Argument = str | bytes | int
@@ -69,7 +70,27 @@ class Command:
     parts: tuple[Argument, ...]
 
 
-Request = Operation[Any] | Sequence[Operation[Any]] | Listen[Any] | Join | Command
+@dataclass(slots=True)
+class Near:
+    """Ask for the copies that the process keeps of what it has read; None: it keeps none."""
+
+
+@dataclass(slots=True)
+class Compute:
+    """Have a function of the caller called, and awaited on asyncio; the answer is a `Computed`."""
+
+    function: Callable[[], Any]
+
+
+@dataclass(slots=True)
+class Computed:
+    """What a function of the caller has returned, or the error that it has raised."""
+
+    value: Any
+    error: Exception | None = None
+
+
+Request = Operation[Any] | Sequence[Operation[Any]] | Listen[Any] | Join | Command | Near | Compute
 Steps = Generator[Request, Any, T]
 Gives = Generator[Request | Give[T], Any, None]
 
@@ -96,6 +117,30 @@ def join(visible: tuple[Argument, ...]) -> Steps["Claimer"]:
     """Return a claimer that may wait for what it may have; it has to leave at the end."""
     claimer: Claimer = yield Join(visible)
     return claimer
+
+
+def near() -> Steps["NearCopies | None"]:
+    """Return the copies that the process keeps of what it has read; None: it keeps none."""
+    copies: NearCopies | None = yield Near()
+    return copies
+
+
+def compute(function: Callable[[], Any]) -> Steps[Computed]:
+    """Call a function of the caller's, who waits for it; its error does not end the steps."""
+    computed: Computed = yield Compute(function)
+    return computed
+
+
+def then_forget(work: "Operation[T] | Steps[T]", *keys: str) -> Steps[T]:
+    """Carry out a write, and drop the process's own copies of what depends on these keys of Redis.
+
+    The server's message about the change may come later than the reply, and who writes reads what it wrote.
+    """
+    result: T = yield from (ask(work) if isinstance(work, Operation) else work)
+    copies = yield from near()
+    if copies is not None:
+        copies.drop(key.encode() for key in keys)
+    return result
 
 
 def command(*parts: Argument) -> Steps[Any]:

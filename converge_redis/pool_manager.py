@@ -7,7 +7,7 @@ from converge_redis.operations import pool_auditing, pools
 from converge_redis.policies import Policies, PoolSpace, TrustProvider
 from converge_redis.pool import AdmissionPolicy
 from converge_redis.store import RedisStore
-from converge_redis.verbs import AsyncFacade, Facade, averb, verb
+from converge_redis.verbs import AsyncFacade, Facade, averb, near_averb, near_verb, verb
 
 
 class _AsksPolicies:
@@ -72,8 +72,8 @@ class PoolManager(_AsksPolicies, Facade):
     create_pool = verb(pools.create_pool)
     join_pool = verb(pools.join_pool)
     leave_pool = verb(pools.leave_pool)
-    get_pool = verb(pools.get_pool)
-    get_pools_for_agent = verb(pools.get_pools_for_agent)
+    get_pool = near_verb(pools.get_pool)
+    get_pools_for_agent = near_verb(pools.get_pools_for_agent)
     list_pools = verb(pools.list_pools)
     delete_pool = verb(pools.delete_pool)
     audit = verb(pool_auditing.audit)
@@ -108,8 +108,8 @@ class AsyncPoolManager(_AsksPolicies, AsyncFacade):
     create_pool = averb(pools.create_pool)
     join_pool = averb(pools.join_pool)
     leave_pool = averb(pools.leave_pool)
-    get_pool = averb(pools.get_pool)
-    get_pools_for_agent = averb(pools.get_pools_for_agent)
+    get_pool = near_averb(pools.get_pool)
+    get_pools_for_agent = near_averb(pools.get_pools_for_agent)
     list_pools = averb(pools.list_pools)
     delete_pool = averb(pools.delete_pool)
     audit = averb(pool_auditing.audit)

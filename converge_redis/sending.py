@@ -18,7 +18,7 @@ from converge_redis.errors import (
     StoreReplyError,
     StoreUnavailableError,
 )
-from converge_redis.operation import Argument, Command, Give, Join, Listen, Operation
+from converge_redis.operation import Argument, Command, Compute, Give, Join, Listen, Near, Operation
 
 T = TypeVar("T")
 Parts = tuple[Argument, ...]
@@ -48,7 +48,9 @@ class Alone:
     command: Parts
 
 
-Requests = Generator["Parts | Alone | Batch | Pause | Listen[Any] | Join | Give[Any]", Any, T]
+Requests = Generator[
+    "Parts | Alone | Batch | Pause | Listen[Any] | Join | Give[Any] | Near | Compute", Any, T
+]
 
 
 def requests(work: "Operation[T] | Generator[Any, Any, T]", repeats: bool = False) -> Requests[T]:
@@ -71,7 +73,7 @@ def _follow(steps: Generator[Any, Any, T], repeats: bool) -> Requests[T]:
             try:
                 if isinstance(step, Operation):
                     answer: Any = yield from _send(step, repeats)
-                elif isinstance(step, Listen | Join | Give):
+                elif isinstance(step, Listen | Join | Give | Near | Compute):
                     answer = yield step
                 elif isinstance(step, Command):
                     answer = yield from _send_command(step)

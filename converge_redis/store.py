@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import inspect
 import os
 import threading
 import time
@@ -16,15 +17,17 @@ from converge_redis.background import BackgroundLoop
 from converge_redis.connection import async_client, async_twin, blocking_client, calls_at_once, check_client
 from converge_redis.constraints import DEFAULT_RETENTION_SEC
 from converge_redis.embedded import embedded_server
-from converge_redis.errors import ConfigurationError, EmbeddedServerError
+from converge_redis.errors import ConfigurationError, EmbeddedServerError, InvalidTypeError
 from converge_redis.listening.listener import Listener
+from converge_redis.listening.near_copies import NearCopies
 from converge_redis.loop_runner import LoopRunner, closed
 from converge_redis.namespace import DEFAULT_PAYLOAD_LIMIT, Namespace
-from converge_redis.operation import Give, Gives, Join, Listen, Operation, Steps
+from converge_redis.near_cache import NearCache, NearStatistics, check_near_cache
+from converge_redis.operation import Compute, Computed, Give, Gives, Join, Listen, Near, Operation, Steps
 from converge_redis.operations import values
 from converge_redis.operations.opening import open_namespace
 from converge_redis.sending import Alone, Batch, Pause, Requests, requests
-from converge_redis.verbs import Facade, verb
+from converge_redis.verbs import Facade, near_verb, verb
 
 T = TypeVar("T")
 
@@ -48,6 +51,7 @@ class RedisStore(Facade):
             ``__qualname__``; or, as a mapping, by the names to store.
         compress_above: The bytes above which a stored value is compressed with zstd, which needs the extra
             ``converge-redis[compression]``; None: none is.
+        near_cache: Keep copies of what was read; see `NearCache`. None: every read asks the server.
 
     Raises:
         ConfigurationError: The client cannot be used.
@@ -66,6 +70,7 @@ class RedisStore(Facade):
         max_finished: int | None = None,
         types: Iterable[type] | Mapping[str, type] = (),
         compress_above: int | None = None,
+        near_cache: NearCache | None = None,
     ) -> None:
         check_client(client)
         self.namespace = Namespace(
@@ -79,6 +84,7 @@ class RedisStore(Facade):
             compress_above,
         )
         self._store = self
+        self._near_cache = check_near_cache(near_cache)
         self._client = client
         self._owns_client = False
         self.new_async_client: Callable[[], Any] = lambda: async_twin(client)
@@ -100,6 +106,7 @@ class RedisStore(Facade):
         max_finished: int | None = None,
         types: Iterable[type] | Mapping[str, type] = (),
         compress_above: int | None = None,
+        near_cache: NearCache | None = None,
         **options: Any,
     ) -> Self:
         """Make a store for a server; the connection is made at the first call, or by `open`.
@@ -114,6 +121,7 @@ class RedisStore(Facade):
             max_finished: See the class.
             types: See the class.
             compress_above: See the class.
+            near_cache: See the class.
             options: More settings of redis-py's connections, such as ``socket_timeout`` or ``ssl_ca_certs``.
 
         Raises:
@@ -129,6 +137,7 @@ class RedisStore(Facade):
             max_finished=max_finished,
             types=types,
             compress_above=compress_above,
+            near_cache=near_cache,
         )
         store._owns_client = True
         store.new_async_client = lambda: async_client(url, options)
@@ -138,7 +147,7 @@ class RedisStore(Facade):
     put_many = verb(values.put_many)
     put_if_absent = verb(values.put_if_absent)
     compare_and_set = verb(values.compare_and_set)
-    get = verb(values.get)
+    get = near_verb(values.get)
     get_versioned = verb(values.get_versioned)
     get_many = verb(values.get_many)
     delete = verb(values.delete)
@@ -178,6 +187,20 @@ class RedisStore(Facade):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    @property
+    def near(self) -> NearCopies | None:
+        """The copies that are kept of what was read; verbs use it."""
+        if self._near_cache is None:
+            return None
+        loop, runner = self._in_background()
+        if runner.copies is not None and not runner.copies.is_heard:
+            loop.soon(runner.start)
+        return runner.copies
+
+    def near_statistics(self) -> NearStatistics:
+        """Return what the near cache has done; all is 0 where there is none."""
+        return NearStatistics() if (copies := self.near) is None else copies.statistics()
 
     def run(self, work: Operation[T] | Steps[T]) -> T:
         """Carry out an operation, or the steps of a verb; managers use it."""
@@ -241,7 +264,7 @@ class RedisStore(Facade):
         told = isinstance(error, ResponseError | TimeoutError)
         return closed() if self._closed and not told else error
 
-    def _answer(self, request: Any) -> Any:
+    def _answer(self, request: Any) -> Any:  # noqa: PLR0911 - one for each kind
         match request:
             case tuple() | Alone():
                 command = request.command if isinstance(request, Alone) else request
@@ -259,6 +282,10 @@ class RedisStore(Facade):
                 return loop.call(runner.listen(act))
             case Join(visible):
                 return self._in_background()[1].join(visible)
+            case Near():
+                return self.near
+            case Compute(function):
+                return _computed(function)
             case Give():
                 return None
         raise AssertionError(request)
@@ -287,11 +314,22 @@ class RedisStore(Facade):
     def new_runner(self) -> LoopRunner:
         """Make what carries work out in another event loop, with connections of its own."""
         client = self.new_async_client()
-        return LoopRunner(client, True, calls_at_once(client), self.namespace)
+        return LoopRunner(client, True, calls_at_once(client), self.namespace, self._near_cache)
 
     def _check_not_closed(self) -> None:
         if self._closed:
             raise closed()
+
+
+def _computed(function: Callable[[], Any]) -> Computed:
+    try:
+        value = function()
+    except Exception as error:
+        return Computed(None, error)
+    if inspect.iscoroutine(value):
+        value.close()
+        return Computed(None, InvalidTypeError(f"{function!r} is a coroutine function: use AsyncSharedCache"))
+    return Computed(value)
 
 
 async def _nothing(_listener: Listener) -> None:

@@ -2,7 +2,15 @@
 
 from converge_redis.facades import OnAsyncStore, OnStore
 from converge_redis.operations import auditing, claiming, holding, reading, settling, submitting, waiting
-from converge_redis.verbs import averb, background_verb, iterating_averb, iterating_verb, verb
+from converge_redis.verbs import (
+    averb,
+    background_verb,
+    iterating_averb,
+    iterating_verb,
+    near_averb,
+    near_verb,
+    verb,
+)
 
 
 class TaskManager(OnStore):
@@ -31,7 +39,7 @@ class TaskManager(OnStore):
     fail_task = verb(settling.fail_task)
     cancel_task = verb(settling.cancel_task)
 
-    get_task = verb(reading.get_task)
+    get_task = near_verb(reading.get_task)
     get_tasks = verb(reading.get_tasks)
     my_claims = verb(reading.my_claims)
     list_pending_tasks = verb(reading.list_pending_tasks)
@@ -74,7 +82,7 @@ class AsyncTaskManager(OnAsyncStore):
     fail_task = averb(settling.fail_task)
     cancel_task = averb(settling.cancel_task)
 
-    get_task = averb(reading.get_task)
+    get_task = near_averb(reading.get_task)
     get_tasks = averb(reading.get_tasks)
     my_claims = averb(reading.my_claims)
     list_pending_tasks = averb(reading.list_pending_tasks)

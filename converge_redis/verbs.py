@@ -8,8 +8,9 @@ import functools
 import inspect
 import typing
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
+from converge_redis.listening.near_copies import NearCopies
 from converge_redis.metrics import CoordinationMetrics, measured
 from converge_redis.namespace import Namespace
 from converge_redis.operation import Give, Gives, Operation, Steps
@@ -25,6 +26,11 @@ class Runner(typing.Protocol):
 
     namespace: Namespace
 
+    @property
+    def near(self) -> NearCopies | None:
+        """The copies that are kept of what was read."""
+        ...
+
     def run(self, work: Work[T]) -> T:
         """Carry out an operation, or the steps of a verb."""
         ...
@@ -38,6 +44,11 @@ class AsyncRunner(typing.Protocol):
     """What verbs on asyncio need of a store."""
 
     namespace: Namespace
+
+    @property
+    def near(self) -> NearCopies | None:
+        """The copies that are kept of what was read in this event loop."""
+        ...
 
     async def run(self, work: Work[T]) -> T:
         """Carry out an operation, or the steps of a verb."""
@@ -104,6 +115,48 @@ def averb(
             result = await store.run(builder(store.namespace, *args, **kwargs))
             call.returned(result)
         return result
+
+    return _dressed(method, builder)
+
+
+def near_verb(builder: Callable[[Any, str], Steps[T]]) -> Callable[[Any, str], T]:
+    """Make a blocking method of a builder that reads one thing: a copy of it is returned if there is one."""
+    name = builder.__name__
+    plain = verb(builder)
+
+    def method(self: Facade, /, *args: Any, **kwargs: Any) -> T:
+        copies = self._store.near
+        if copies is None or len(args) != 1 or not isinstance(args[0], str):
+            return plain(self, *args, **kwargs)
+        copy = copies.find((name, args[0]))
+        if copy is None:
+            return plain(self, *args)
+        if self._metrics is not None:
+            with measured(self._metrics, name) as call:
+                call.returned(None if (found := copy.get()) is None else [found])
+            return cast("T", found)
+        return cast("T", copy.get())
+
+    return _dressed(method, builder)
+
+
+def near_averb(builder: Callable[[Any, str], Steps[T]]) -> Callable[[Any, str], Coroutine[Any, Any, T]]:
+    """Make a method for asyncio of a builder that reads one thing; see `near_verb`."""
+    name = builder.__name__
+    plain = averb(builder)
+
+    async def method(self: AsyncFacade, /, *args: Any, **kwargs: Any) -> T:
+        copies = self._store.near
+        if copies is None or len(args) != 1 or not isinstance(args[0], str):
+            return await plain(self, *args, **kwargs)
+        copy = copies.find((name, args[0]))
+        if copy is None:
+            return await plain(self, *args)
+        if self._metrics is not None:
+            with measured(self._metrics, name) as call:
+                call.returned(None if (found := copy.get()) is None else [found])
+            return cast("T", found)
+        return cast("T", copy.get())
 
     return _dressed(method, builder)
 

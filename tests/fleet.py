@@ -145,6 +145,15 @@ class Fleet:
             together.execute()
 
 
+def operation_of(work: Operation[T] | Steps[T]) -> Operation[T]:
+    """The first operation of a verb's work."""
+    if isinstance(work, Operation):
+        return work
+    first = next(work)
+    assert isinstance(first, Operation)
+    return first
+
+
 def names_of(keys: Keys, task_id: str) -> dict[str, str]:
     """The keys of a task and its shard by their short names: ``task``, ``spec``, ``leases``, ``lane``, …"""
     named: dict[str, str] = {}

@@ -82,14 +82,16 @@ class _Explained:
     def _covers_value_key(self, key: str) -> bool:
         named = self._keys.values_named()
         values, index = named["value:"], named["values"]
-        if key in {index, named["expiring"], named["revision"]}:
+        if key in {index, named["expiring"], named["revision"]} or "}:onlookers:" in key:
             return True
         if key.startswith(values):
             expires = self._client.zscore(named["expiring"], key.removeprefix(values))
             return self._client.zscore(index, key.removeprefix(values)) is not None and (expires is None) == (
                 self._client.pttl(key) == -1
             )
-        return key.startswith((named["storer:"], named["lock:"])) and 0 < self._client.pttl(key) <= 3600_000
+        return (
+            key.startswith((named["storer:"], named["lock:"], named["tag:"])) and self._client.pttl(key) > 0
+        )
 
     def _covers_pool_key(self, key: str) -> bool:
         records, members, memberships, admits, pools, deleted = self._keys.pools

@@ -2,24 +2,49 @@
 
 import asyncio
 import contextlib
+import logging
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 import redis.asyncio
 from redis import exceptions
 from redis.asyncio.client import PubSub
 
+from converge_redis.connection import tracking_pubsub
+from converge_redis.listening.near_copies import NearCopies
 from converge_redis.sending import raise_for
 
 SILENCE_SECONDS = 15.0
 """A connection silent for so long is asked for a sign of life, and given up after as long again."""
+
+TRACKED_SILENCE_SECONDS = 2.0
+"""The same where copies are kept: they may be wrong for as long."""
 
 CHANNELS_PER_COMMAND = 1000
 LONGEST_PAUSE = 2.0
 
 # redis-py gives an AttributeError for a write to a connection that was closed a moment before.
 _LOST = (exceptions.ConnectionError, exceptions.TimeoutError, OSError, AttributeError)
+
+
+_CHANGES = b"__redis__:invalidate"
+
+_log = logging.getLogger("converge_redis")
+
+
+@dataclass(slots=True, frozen=True)
+class Tracking:
+    """What the server is to tell of changes.
+
+    Attributes:
+        copies: To whom.
+        prefixes: What the names of the keys begin with.
+    """
+
+    copies: NearCopies
+    prefixes: Sequence[str]
 
 
 class Channel:
@@ -31,6 +56,7 @@ class Channel:
         on_heard: Called when all are subscribed to, for the first time and after each lost connection:
             what was told meanwhile is lost.
         on_message: Called with the shard and the text of each message.
+        tracking: What to have the server tell of changes; None: nothing.
     """
 
     def __init__(
@@ -39,11 +65,13 @@ class Channel:
         names: Sequence[str],
         on_heard: Callable[[], None],
         on_message: Callable[[int, bytes], None],
+        tracking: Tracking | None = None,
     ) -> None:
         self._client = client
         self._shards = {name.encode(): shard for shard, name in enumerate(names)}
         self._on_heard = on_heard
         self._on_message = on_message
+        self._tracking = tracking
         self._acknowledged = set[bytes]()
         self.is_heard = False
         # Looked at besides being cancelled: up to Python 3.11, asyncio.wait_for, with which redis-py sends,
@@ -54,11 +82,12 @@ class Channel:
         """Hold the connection until cancelled; with growing pauses while the server cannot be reached."""
         pause = 0.0
         while not self.is_stopped:
-            pubsub = self._client.pubsub()
+            pubsub = self._client.pubsub() if self._tracking is None else tracking_pubsub(self._client)
             try:
                 await pubsub.connect()  # type: ignore[no-untyped-call]
                 pause = 0.0
-                await self._hear(pubsub)
+                if self._tracking is None or await self._track(pubsub, self._tracking):
+                    await self._hear(pubsub)
             except exceptions.ResponseError as error:
                 raise_for(error)  # such as a user who may not subscribe: waiting would be in vain
             except _LOST:
@@ -66,17 +95,36 @@ class Channel:
             finally:
                 self.is_heard = False
                 self._acknowledged.clear()
+                if self._tracking is not None:
+                    self._tracking.copies.on_lost()
                 with contextlib.suppress(*_LOST):
                     await pubsub.aclose()  # type: ignore[no-untyped-call]
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - spreads load
 
+    async def _track(self, pubsub: PubSub, tracking: Tracking) -> bool:
+        """Have this connection told of changes; without the server's consent it is used without."""
+        try:
+            await pubsub.execute_command("CLIENT", "ID")
+            own_id = await pubsub.parse_response()
+            prefixes = [part for prefix in tracking.prefixes for part in ("PREFIX", prefix)]
+            told = ("CLIENT", "TRACKING", "ON", "REDIRECT", own_id, "BCAST", *prefixes)
+            await pubsub.execute_command(*told)
+            await pubsub.parse_response()
+        except exceptions.ResponseError as error:
+            _log.warning("the near cache is off, the server refuses to track keys: %s", error)
+            self._tracking = None
+            return False
+        await cast("Awaitable[Any]", pubsub.subscribe(_CHANGES))
+        return True
+
     async def _hear(self, pubsub: PubSub) -> None:
         names = list(self._shards)
+        silence = SILENCE_SECONDS if self._tracking is None else TRACKED_SILENCE_SECONDS
         for start in range(0, len(names), CHANNELS_PER_COMMAND):
             await cast("Awaitable[Any]", pubsub.subscribe(*names[start : start + CHANNELS_PER_COMMAND]))
         silent = False
         while not self.is_stopped:
-            message = await pubsub.get_message(timeout=SILENCE_SECONDS)
+            message = await pubsub.get_message(timeout=silence)
             if message is not None:
                 silent = False
                 self._dispatch(message["type"], message["channel"], message["data"])
@@ -92,6 +140,13 @@ class Channel:
             if len(self._acknowledged) == len(self._shards):
                 self._acknowledged.clear()  # a second one means that the connection was lost in between
                 self.is_heard = True
+                if self._tracking is not None:
+                    self._tracking.copies.on_heard()
                 self._on_heard()
+        elif kind == "message" and name == _CHANGES and self._tracking is not None:
+            if data is None:
+                self._tracking.copies.drop_all()  # FLUSHALL, or FLUSHDB
+            else:
+                self._tracking.copies.drop(data)
         elif kind == "message" and name in self._shards:
             self._on_message(self._shards[name], data)

@@ -9,8 +9,10 @@ import redis.asyncio
 
 from converge_redis.errors import ConvergeError, StoreClosedError, StoreUnavailableError
 from converge_redis.identifiers import call_id
-from converge_redis.listening.channel import Channel
+from converge_redis.listening.channel import Channel, Tracking
 from converge_redis.listening.claimers import Claimer, Claimers, Visible
+from converge_redis.listening.kept_lock import KeptLock
+from converge_redis.listening.near_copies import NearCopies
 from converge_redis.listening.timekeeper import TimeKeeper
 from converge_redis.listening.waits import Wait, Waits
 from converge_redis.listening.watches import Name, Watches
@@ -42,6 +44,7 @@ class Listener:
         space: The namespace.
         run: Carries out work on the server.
         settled: Waits until the calls that are under way have ended.
+        copies: The copies of what was read, to be told what changes; None: there are none.
     """
 
     def __init__(
@@ -50,12 +53,14 @@ class Listener:
         space: Namespace,
         run: Run,
         settled: Callable[[], Awaitable[None]],
+        copies: NearCopies | None = None,
     ) -> None:
         self._space = space
         self._run = run
         self._id = call_id()
-        names = [space.keys.channel(shard, self._id) for shard in range(space.shards)]
-        self._channel = Channel(client, names, self._on_heard, self._on_message)
+        names = [space.keys.channel(shard, self._id) for shard in range(space.shards + 1)]
+        tracking = None if copies is None else Tracking(copies, space.keys.tracked())
+        self._channel = Channel(client, names, self._on_heard, self._on_message, tracking)
         self._waits: Waits[str, Task] = Waits(self._read, self._forget)
         self.watches = Watches(self._look, self._look_away)
         self._time = TimeKeeper(lambda shard: run(listening.tick(space, shard, self._id)))
@@ -68,6 +73,7 @@ class Listener:
             self._time.set,
             settled,
         )
+        self._kept_locks = set[KeptLock]()
         self._holders = dict[tuple[str, int], Callable[[], None]]()
         self._tasks: list[asyncio.Task[None]] = []
         self._closed = False
@@ -125,6 +131,9 @@ class Listener:
                     await self._say_farewell([*watched])
 
     async def _say_farewell(self, watched: Sequence[str]) -> None:
+        for lock in (locks := list(self._kept_locks)):
+            lock.abandon()
+        await asyncio.gather(*(lock.task for lock in locks), return_exceptions=True)
         if watched:
             await self._forget(watched)
         await self.watches.forget_all()
@@ -163,6 +172,21 @@ class Listener:
     def let_go(self, task_id: str, claim_token: int) -> None:
         """Undo `hold`."""
         self._holders.pop((task_id, claim_token), None)
+
+    def keep_lock(
+        self, seconds: float, renew: Callable[[], Operation[bool]], release: Callable[[], Operation[None]]
+    ) -> KeptLock:
+        """Renew a lock until it is told to stop; in the event loop.
+
+        Args:
+            seconds: How long the lock lasts.
+            renew: Makes what renews it, and tells whether it was held still.
+            release: Makes what gives it up.
+        """
+        lock = KeptLock(self._run, seconds, renew, release)
+        self._kept_locks.add(lock)
+        lock.task.add_done_callback(lambda _task: self._kept_locks.discard(lock))
+        return lock
 
     # What the server tells
 

@@ -8,8 +8,9 @@ from converge_redis.checks import check_id, check_integer
 from converge_redis.codec import decode, encode
 from converge_redis.errors import AdmissionDeniedError, PoolExistsError, PoolNotFoundError
 from converge_redis.identifiers import call_id
+from converge_redis.listening.near_copies import Reading
 from converge_redis.namespace import Namespace
-from converge_redis.operation import Argument, Operation, Steps, ask
+from converge_redis.operation import Argument, Operation, Steps, ask, near, then_forget
 from converge_redis.policies import checked, policies_of
 from converge_redis.pool import (
     Admission,
@@ -132,14 +133,15 @@ def join_pool(space: Namespace, agent_id: str, pool_id: str, *, token: str | Non
         read = partial(_read_joined, agent_id, pool_id)
         return Operation(_JOIN_POOL, space.keys.pools, (*start, version), read)
 
-    if (yield from ask(attempt(""))):
+    touched = (*space.keys.pool(pool_id), space.keys.pools_of(agent_id))
+    if (yield from then_forget(attempt(""), *touched)):
         return
     for _ in range(MOST_QUESTIONS):
         pool = yield from get_pool(space, pool_id)
         if pool is None:
             raise _not_found(pool_id)
         policies_of(space).ask(agent_id, pool)
-        if (yield from ask(attempt(pool.version))):
+        if (yield from then_forget(attempt(pool.version), *touched)):
             return
     raise AdmissionDeniedError(
         f"pool {pool_id!r} changed each of the {MOST_QUESTIONS} times that its policy was asked about agent "
@@ -172,7 +174,7 @@ def _not_found(pool_id: str) -> PoolNotFoundError:
     return PoolNotFoundError(f"there is no pool {pool_id!r}; create it with create_pool")
 
 
-def leave_pool(space: Namespace, agent_id: str, pool_id: str) -> Operation[bool]:
+def leave_pool(space: Namespace, agent_id: str, pool_id: str) -> Steps[bool]:
     """End an agent's membership.
 
     Args:
@@ -185,7 +187,8 @@ def leave_pool(space: Namespace, agent_id: str, pool_id: str) -> Operation[bool]
     check_id("agent_id", agent_id)
     check_id("pool_id", pool_id)
     arguments = (call_id(), agent_id, pool_id)
-    return Operation(_LEAVE_POOL, space.keys.pools, arguments, lambda reply: reply[0] == b"LEFT")
+    work = Operation(_LEAVE_POOL, space.keys.pools, arguments, lambda reply: bool(reply[0] == b"LEFT"))
+    return then_forget(work, *space.keys.pool(pool_id), space.keys.pools_of(agent_id))
 
 
 def get_pool(space: Namespace, pool_id: str) -> Steps[Pool | None]:
@@ -198,6 +201,14 @@ def get_pool(space: Namespace, pool_id: str) -> Steps[Pool | None]:
         A snapshot; None when there is no such pool.
     """
     check_id("pool_id", pool_id)
+    copies = yield from near()
+    if copies is None:
+        return (yield from _read_pool(space, pool_id, None))
+    with copies.reading(space.keys.pool(pool_id)) as reading:
+        return (yield from _read_pool(space, pool_id, reading))
+
+
+def _read_pool(space: Namespace, pool_id: str, reading: Reading | None) -> Steps[Pool | None]:
     members: list[str] = []
     first: Sequence[bytes] | None = None
     created, after, more = b"", b"-inf", True
@@ -212,12 +223,19 @@ def get_pool(space: Namespace, pool_id: str) -> Steps[Pool | None]:
         created, after, more = rest[1], rest[3], word == b"MORE"
         members += [agent.decode() for agent in rest[4:]]
     assert first is not None  # noqa: S101
-    return _pool(pool_id, first[0], first[1], first[2], members)
+    spec, created, version = first[:3]
+    if reading is not None:
+        size = len(spec) + sum(map(len, members))
+        again = partial(_pool, pool_id, spec, created, version, members)
+        reading.keep(("get_pool", pool_id), again(), again, size)
+    return _pool(pool_id, spec, created, version, members)
 
 
 def _pool(pool_id: str, spec: bytes, created: bytes, version: bytes, members: list[str]) -> Pool:
     values = decode(spec)
-    return Pool(id=pool_id, members=members, created_at=int(created) / 1e6, version=int(version), **values)
+    return Pool(
+        id=pool_id, members=list(members), created_at=int(created) / 1e6, version=int(version), **values
+    )
 
 
 def get_pools_for_agent(space: Namespace, agent_id: str) -> Steps[list[str]]:
@@ -230,6 +248,17 @@ def get_pools_for_agent(space: Namespace, agent_id: str) -> Steps[list[str]]:
         The ids of the pools, in the order of joining.
     """
     check_id("agent_id", agent_id)
+    copies = yield from near()
+    if copies is None:
+        return (yield from _read_pools_of(space, agent_id))
+    with copies.reading([space.keys.pools_of(agent_id)]) as reading:
+        found = yield from _read_pools_of(space, agent_id)
+        size = sum(map(len, found))
+        reading.keep(("get_pools_for_agent", agent_id), found, partial(list, found), size)
+        return list(found)
+
+
+def _read_pools_of(space: Namespace, agent_id: str) -> Steps[list[str]]:
     found: list[str] = []
     after, more = b"-inf", True
     while more:
@@ -277,13 +306,15 @@ def delete_pool(space: Namespace, pool_id: str) -> Steps[bool]:
     """
     check_id("pool_id", pool_id)
     keys = space.keys.pools
-    deleted = yield from ask(
-        Operation(_DELETE_POOL, keys, (call_id(), pool_id), lambda reply: bool(reply[0] == b"DELETED"))
-    )
+    work = Operation(_DELETE_POOL, keys, (call_id(), pool_id), lambda reply: bool(reply[0] == b"DELETED"))
+    deleted = yield from then_forget(work, *space.keys.pool(pool_id))
     policies_of(space).forget(pool_id)
     clearing = True
     while clearing:
         clearing = yield from ask(
             Operation(_CLEAR_POOL, keys, (pool_id,), lambda reply: bool(reply[0] == b"MORE"))
         )
+    copies = yield from near()
+    if copies is not None:
+        copies.drop_all()  # also what its members are in
     return deleted

@@ -1,12 +1,14 @@
 """Verbs that read tasks: get_task, get_tasks, my_claims, the lists, counts, explain_claim."""
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from converge_redis.checks import check_id, check_ids, check_integer
+from converge_redis.constraints import DEFAULT_RETENTION_SEC
 from converge_redis.keys import lane
 from converge_redis.namespace import Namespace
-from converge_redis.operation import Argument, Operation, Steps, ask, ask_all
+from converge_redis.operation import Argument, Operation, Steps, ask, ask_all, near
 from converge_redis.operations.claiming import visible_lanes
 from converge_redis.operations.task_replies import read_task, record_of
 from converge_redis.scripts import Script
@@ -27,7 +29,7 @@ T = TypeVar("T")
 NO_LIMIT = 2**53
 
 
-def get_task(space: Namespace, task_id: str) -> Operation[Task | None]:
+def get_task(space: Namespace, task_id: str) -> Steps[Task | None]:
     """Read one task, as it is now: a lease or deadline that has passed is applied first.
 
     Args:
@@ -37,9 +39,30 @@ def get_task(space: Namespace, task_id: str) -> Operation[Task | None]:
         A snapshot; None when the task is unknown, or was deleted after its retention.
     """
     check_id("task_id", task_id)
-    return Operation(
-        _GET_TASKS, space.keys.shard_with(task_id), (task_id,), lambda reply: _read_tasks(reply)[0]
-    )
+    work = Operation(_GET_TASKS, space.keys.shard_with(task_id), (task_id,), lambda reply: reply[1:])
+    copies = yield from near()
+    if copies is None:
+        _, row = yield from ask(work)
+        return read_task(row) if row else None
+    with copies.reading([space.keys.result(task_id)]) as reading:
+        now, row = yield from ask(work)
+        if not row:
+            return None
+        task = read_task(row)
+        if task.state.terminal and row[2] is not None:  # it changes no more, unless somebody requeues it
+            lasts = _kept_until(row) - int(now) / 1e6
+            reading.keep(("get_task", task_id), task, partial(read_task, row), _size(row), lasts=lasts)
+        return task
+
+
+def _kept_until(row: Sequence[Any]) -> float:
+    record = record_of(row)
+    retention = int(record["retention"]) / 1e6 if "retention" in record else DEFAULT_RETENTION_SEC
+    return int(record["finished"]) / 1e6 + retention
+
+
+def _size(row: Sequence[Any]) -> int:
+    return sum(len(part) for part in row if part is not None)
 
 
 def get_tasks(space: Namespace, task_ids: Iterable[str]) -> Steps[list[Task | None]]:
@@ -100,9 +123,14 @@ def _read_claims(reply: Sequence[Any]) -> tuple[bool, str, list[Task]]:
     return reply[0] == b"MORE", reply[1].decode(), [read_task(row) for row in reply[2:]]
 
 
-def refresh_from_store(space: Namespace) -> Steps[None]:
-    """Do nothing: kept from the in-memory interface; here every read goes to the store and is fresh."""
-    yield from ()
+def refresh_from_store(_space: Namespace) -> Steps[None]:
+    """Have every read that follows go to the server: drops the copies of a near cache, if there is one.
+
+    Without one every read goes there anyway.
+    """
+    copies = yield from near()
+    if copies is not None:
+        copies.drop_all()
 
 
 def list_pending_tasks(

@@ -11,7 +11,7 @@ from converge_redis.errors import InvalidTypeError, InvalidValueError, TaskExist
 from converge_redis.identifiers import call_id
 from converge_redis.keys import lane
 from converge_redis.namespace import Namespace
-from converge_redis.operation import Argument, Operation, Steps, ask_all
+from converge_redis.operation import Argument, Operation, Steps, ask_all, then_forget
 from converge_redis.scripts import Script
 from converge_redis.task import Task, TaskState
 
@@ -115,7 +115,7 @@ def _chunks(entries: Sequence[_Entry]) -> Iterator[list[_Entry]]:
         yield chunk
 
 
-def requeue_task(space: Namespace, task_id: str) -> Operation[bool]:
+def requeue_task(space: Namespace, task_id: str) -> Steps[bool]:
     """Make a failed or cancelled task pending again, with its expired claims forgotten.
 
     Args:
@@ -126,7 +126,8 @@ def requeue_task(space: Namespace, task_id: str) -> Operation[bool]:
     """
     check_id("task_id", task_id)
     keys = space.keys.shard_with(task_id)
-    return Operation(_REQUEUE_TASK, keys, (call_id(), task_id), lambda reply: reply[0] == b"REQUEUED")
+    work = Operation(_REQUEUE_TASK, keys, (call_id(), task_id), lambda reply: bool(reply[0] == b"REQUEUED"))
+    return then_forget(work, space.keys.result(task_id))
 
 
 def _entry(space: Namespace, task: Task, delay_us: int) -> _Entry:

@@ -2,15 +2,18 @@
 
 import builtins
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import islice
+from functools import partial
+from itertools import islice, zip_longest
 from typing import Any, TypeVar
 
 from converge_redis.checks import check_id, check_ids, check_integer, check_seconds
 from converge_redis.errors import InvalidTypeError
 from converge_redis.identifiers import call_id
+from converge_redis.listening.near_copies import NearCopies, Reading
 from converge_redis.namespace import Namespace
-from converge_redis.operation import Argument, Operation, Steps, ask, command
+from converge_redis.operation import Argument, Operation, Steps, ask, command, near, then_forget
 from converge_redis.scripts import Script
 from converge_redis.value_format import line_of
 
@@ -41,7 +44,7 @@ class VersionedValue:
     version: int
 
 
-def put(space: Namespace, key: str, value: Any, *, ttl: float | None = None) -> Operation[None]:
+def put(space: Namespace, key: str, value: Any, *, ttl: float | None = None) -> Steps[None]:
     """Store a value under a key, in place of what was there.
 
     When the reply is lost with its connection the call is sent again, and may then replace what somebody
@@ -57,7 +60,8 @@ def put(space: Namespace, key: str, value: Any, *, ttl: float | None = None) -> 
         InvalidTypeError, InvalidValueError, PayloadTooLargeError: The key or the value cannot be stored.
     """
     check_id("key", key)
-    return _put(space, [(key, space.values.write(value))], _milliseconds(ttl))
+    written = [(key, space.values.write(value))]
+    return then_forget(_put(space, written, _milliseconds(ttl)), space.keys.value(key))
 
 
 def put_many(space: Namespace, values: Mapping[str, Any], *, ttl: float | None = None) -> Steps[None]:
@@ -75,7 +79,7 @@ def put_many(space: Namespace, values: Mapping[str, Any], *, ttl: float | None =
     life = _milliseconds(ttl)
     written = [(check_id("key", key), space.values.write(value)) for key, value in values.items()]
     for part in _parts(written, lambda item: len(item[1])):
-        yield from ask(_put(space, part, life))
+        yield from then_forget(_put(space, part, life), *(space.keys.value(key) for key, _ in part))
 
 
 def _put(space: Namespace, written: Sequence[tuple[str, bytes]], life: Argument) -> Operation[None]:
@@ -85,7 +89,7 @@ def _put(space: Namespace, written: Sequence[tuple[str, bytes]], life: Argument)
 
 def compare_and_set(
     space: Namespace, key: str, value: Any, version: int, *, ttl: float | None = None
-) -> Operation[int | None]:
+) -> Steps[int | None]:
     """Store a value if what is there has not changed since it was read.
 
     Args:
@@ -100,6 +104,12 @@ def compare_and_set(
     Raises:
         InvalidTypeError, InvalidValueError, PayloadTooLargeError: The key or the value cannot be stored.
     """
+    return then_forget(_compare_and_set(space, key, value, version, ttl), space.keys.value(key))
+
+
+def _compare_and_set(
+    space: Namespace, key: str, value: Any, version: int, ttl: float | None
+) -> Operation[int | None]:
     check_id("key", key)
     check_integer("version", version, 0, 2**63 - 1)
     arguments = (key, space.values.write(value), str(version), _milliseconds(ttl), call_id())
@@ -111,7 +121,7 @@ def compare_and_set(
     )
 
 
-def put_if_absent(space: Namespace, key: str, value: Any, *, ttl: float | None = None) -> Operation[bool]:
+def put_if_absent(space: Namespace, key: str, value: Any, *, ttl: float | None = None) -> Steps[bool]:
     """Store a value under a key that has none: of all processes that try, one does.
 
     Args:
@@ -125,8 +135,7 @@ def put_if_absent(space: Namespace, key: str, value: Any, *, ttl: float | None =
     Raises:
         InvalidTypeError, InvalidValueError, PayloadTooLargeError: The key or the value cannot be stored.
     """
-    stored = compare_and_set(space, key, value, 0, ttl=ttl)
-    return Operation(stored.script, stored.keys, stored.args, lambda reply: reply[0] == b"STORED")
+    return (yield from compare_and_set(space, key, value, 0, ttl=ttl)) is not None
 
 
 def get(space: Namespace, key: str) -> Steps[Any]:
@@ -139,6 +148,10 @@ def get(space: Namespace, key: str) -> Steps[Any]:
         StoreReplyError: What is stored cannot be read.
     """
     check_id("key", key)
+    copies = yield from near()
+    if copies is not None:
+        found = yield from _read(space, copies, [key])
+        return found.get(key)
     raw = yield from command("GET", space.keys.value(key))
     return None if raw is None else space.values.read(line_of(raw)[1])
 
@@ -173,22 +186,46 @@ def get_many(space: Namespace, keys: Iterable[str]) -> Steps[dict[str, Any]]:
         StoreReplyError: What is stored under a key cannot be read.
     """
     found: dict[str, Any] = {}
-    for part in _parts(dict.fromkeys(check_ids("keys", keys)), lambda _key: 0):
-        rows = yield from ask(Operation(_READ, space.keys.values, tuple(part), lambda reply: reply[1:]))
-        for key, raw in zip(part, rows[::2], strict=True):
-            if raw is not None:
-                found[key] = space.values.read(line_of(raw)[1])
+    asked: list[str] = []
+    copies = yield from near()
+    for key in dict.fromkeys(check_ids("keys", keys)):
+        if copies is not None and (copy := copies.find(("get", key))) is not None:
+            found[key] = copy.get()
+        else:
+            asked.append(key)
+    for part in _parts(asked, lambda _key: 0):
+        found |= yield from _read(space, copies, part)
     return found
 
 
-def delete(space: Namespace, key: str) -> Operation[None]:
+def _read(space: Namespace, copies: NearCopies | None, keys: Sequence[str]) -> Steps[dict[str, Any]]:
+    """Read values, and keep copies of them."""
+    found: dict[str, Any] = {}
+    with ExitStack() as stack:
+        readings: list[Reading] = []
+        if copies is not None:
+            readings = [stack.enter_context(copies.reading([space.keys.value(key)])) for key in keys]
+        rows = yield from ask(Operation(_READ, space.keys.values, tuple(keys), lambda reply: reply[1:]))
+        for key, raw, left, reading in zip_longest(keys, rows[::2], rows[1::2], readings):
+            if raw is None:
+                continue
+            words, data = line_of(raw)
+            value = found[key] = space.values.read(data)
+            if reading is not None:
+                again = partial(space.values.read, data)
+                lasts = None if left < 0 else left / 1000
+                reading.keep(("get", key), value, again, len(raw), version=int(words[0]), lasts=lasts)
+    return found
+
+
+def delete(space: Namespace, key: str) -> Steps[None]:
     """Remove a key and its value; no effect when there is none.
 
     Args:
         key: The key.
     """
     check_id("key", key)
-    return Operation(_DELETE, space.keys.values, (key,), lambda _reply: None)
+    yield from then_forget(_delete(space, [key]), space.keys.value(key))
 
 
 def delete_many(space: Namespace, keys: Iterable[str]) -> Steps[int]:
@@ -202,10 +239,12 @@ def delete_many(space: Namespace, keys: Iterable[str]) -> Steps[int]:
     """
     deleted = 0
     for part in _parts(dict.fromkeys(check_ids("keys", keys)), lambda _key: 0):
-        deleted += yield from ask(
-            Operation(_DELETE, space.keys.values, tuple(part), lambda reply: int(reply[1]))
-        )
+        deleted += yield from then_forget(_delete(space, part), *map(space.keys.value, part))
     return deleted
+
+
+def _delete(space: Namespace, keys: Sequence[str]) -> Operation[int]:
+    return Operation(_DELETE, space.keys.values, tuple(keys), lambda reply: int(reply[1]))
 
 
 def list_keys(space: Namespace, prefix: str = "") -> Steps[builtins.list[str]]:
@@ -253,8 +292,12 @@ def clear(space: Namespace, prefix: str = "") -> Steps[int]:
         some, last = yield from ask(step)
         deleted += int(some)
         if not last:
-            return deleted
+            break
         first = b"(" + last
+    copies = yield from near()
+    if copies is not None:
+        copies.drop_all()
+    return deleted
 
 
 def _unless_again(space: Namespace, script: Script, arguments: tuple[Argument, ...]) -> Steps[Sequence[Any]]:

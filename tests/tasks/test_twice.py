@@ -9,7 +9,7 @@ from converge_redis import AsyncTaskManager, ConvergeError, Task, TaskState
 from converge_redis.namespace import Namespace
 from converge_redis.operation import Operation
 from converge_redis.operations import claiming, holding, settling, submitting, values
-from tests.fleet import Fleet
+from tests.fleet import Fleet, operation_of
 from tests.tasks.test_states import brought_to, counted, read
 
 
@@ -38,8 +38,8 @@ OPERATIONS: list[tuple[str, str, Callable[[Namespace, Task], Operation[Any]]]] =
     ("fail refused", "completed", lambda space, task: settling.fail_task(space, task.id, "why")),
     ("cancel", "running", lambda space, task: settling.cancel_task(space, task.id)),
     ("cancel refused", "failed", lambda space, task: settling.cancel_task(space, task.id)),
-    ("requeue", "failed", lambda space, task: submitting.requeue_task(space, task.id)),
-    ("requeue refused", "pending", lambda space, task: submitting.requeue_task(space, task.id)),
+    ("requeue", "failed", lambda space, task: operation_of(submitting.requeue_task(space, task.id))),
+    ("requeue refused", "pending", lambda space, task: operation_of(submitting.requeue_task(space, task.id))),
 ]
 
 
@@ -128,7 +128,7 @@ async def test_fail_and_cancel_twice_after_a_requeue(fleet: Fleet) -> None:
 async def test_requeue_twice_after_another_failure(fleet: Fleet) -> None:
     manager = fleet.manager()
     task = await brought_to(manager, "failed")
-    operation = submitting.requeue_task(fleet.spaces["test"], task.id)
+    operation = operation_of(submitting.requeue_task(fleet.spaces["test"], task.id))
     assert await fleet.run(manager, operation) is True
     assert await manager.cancel_task(task.id) is True
     assert await fleet.run(manager, again(operation)) is True
@@ -178,11 +178,11 @@ async def test_claim_next_twice_when_there_was_nothing(fleet: Fleet) -> None:
 async def test_put_if_absent_twice(fleet: Fleet) -> None:
     manager, store = fleet.manager(), fleet.store()
     space = fleet.spaces["test"]
-    operation = values.put_if_absent(space, "key", 1)
-    assert await fleet.run(manager, operation) is True
-    assert await fleet.run(manager, again(operation)) is True
+    operation = operation_of(values.compare_and_set(space, "key", 1, 0))
+    assert await fleet.run(manager, operation) == 1
+    assert await fleet.run(manager, again(operation)) == 1
     assert await store.put_if_absent("key", 2) is False
-    refused = values.put_if_absent(space, "key", 3)
-    assert await fleet.run(manager, refused) is False
-    assert await fleet.run(manager, again(refused)) is False
+    refused = operation_of(values.compare_and_set(space, "key", 3, 0))
+    assert await fleet.run(manager, refused) is None
+    assert await fleet.run(manager, again(refused)) is None
     assert await store.get("key") == 1

@@ -13,9 +13,10 @@ from converge_redis import RedisStore, Task, TaskManager
 from converge_redis.keys import Keys
 from converge_redis.namespace import Namespace
 from converge_redis.operation import Operation
-from converge_redis.operations import claiming, holding, opening, reading, settling, submitting, values
+from converge_redis.operations import caching, claiming, holding, opening, settling, submitting, values
 from converge_redis.scripts import Script, folder
 from tests.backends import Backend
+from tests.fleet import operation_of
 
 ROOT = Path(str(folder()))
 FILES = sorted(path.relative_to(ROOT).with_suffix("").as_posix() for path in ROOT.rglob("*.lua"))
@@ -53,13 +54,12 @@ def test_the_shard_has_the_names_of_keys_py() -> None:
         (settling.report(SPACE, "a", "t", 1), True),
         (settling.fail_task(SPACE, "t", "r"), True),
         (settling.cancel_task(SPACE, "t"), True),
-        (submitting.requeue_task(SPACE, "t"), True),
+        (operation_of(submitting.requeue_task(SPACE, "t")), True),
         (submitting.submit(SPACE, Task()), False),
-        (reading.get_task(SPACE, "t"), False),
-        (values.put(SPACE, "k", 1), False),
-        (values.put_if_absent(SPACE, "k", 1), True),
-        (values.compare_and_set(SPACE, "k", 1, 7), True),
-        (values.delete(SPACE, "k"), False),
+        (operation_of(values.put(SPACE, "k", 1)), False),
+        (operation_of(values.compare_and_set(SPACE, "k", 1, 7)), True),
+        (operation_of(values.delete(SPACE, "k")), False),
+        (operation_of(caching.look(SPACE, caching.Wanted("k", "t"))), False),
         (opening.open_namespace(SPACE), True),
     ],
     ids=lambda value: value.script.name if isinstance(value, Operation) else "",

@@ -1,0 +1,215 @@
+"""The shared cache: one computation for a whole fleet."""
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TypeVar, cast
+
+from converge_redis.async_store import AsyncRedisStore
+from converge_redis.cache_statistics import CacheStatistics, CacheTally
+from converge_redis.cached_function import AsyncCachedFunction, CachedFunction, KeyOf, P, TagsOf
+from converge_redis.checks import check_id
+from converge_redis.facades import AsyncSpacedStore, SpacedStore, async_store, blocking_store
+from converge_redis.metrics import CoordinationMetrics
+from converge_redis.operations import caching
+from converge_redis.operations.caching import DEFAULT_LOCK_TTL, DEFAULT_PREFIX, CacheSpace
+from converge_redis.store import RedisStore
+from converge_redis.verbs import AsyncFacade, Facade, averb, verb
+
+T = TypeVar("T")
+
+
+class SharedCache(Facade):
+    """A cache that all processes with the same store share, for blocking code.
+
+    Its entries are values of the store, under their keys with a prefix; they expire, all of them.
+
+    Args:
+        store: Where the values are; None: ``CONVERGE_REDIS_URL``, else this process's embedded server.
+        prefix: What the keys of its values begin with; caches with different prefixes are apart, tags too.
+        early: How eagerly an entry is computed again before it ends, by one caller while the others still
+            get it: the more, the longer its computation took. 1 is what the paper behind it (XFetch, see
+            `docs/cache.md`) recommends; 0: not before it ends.
+        coordination_metrics: Where to report measurements; see `converge_redis.metrics`.
+
+    Raises:
+        ConfigurationError: No store is given, and neither of the two ways to find one works.
+        InvalidTypeError, InvalidValueError: A setting is malformed.
+    """
+
+    def __init__(
+        self,
+        store: RedisStore | None = None,
+        prefix: str = DEFAULT_PREFIX,
+        *,
+        early: float = 0.0,
+        coordination_metrics: CoordinationMetrics | None = None,
+    ) -> None:
+        given = blocking_store(self, store)
+        self._tally = CacheTally(check_id("prefix", prefix), coordination_metrics)
+        self._space = CacheSpace.of(given.namespace, prefix, early, self._tally)
+        self._store: SpacedStore = SpacedStore(given, self._space)
+        self._metrics = coordination_metrics
+
+    @property
+    def store(self) -> RedisStore:
+        """The store that the cache is in."""
+        return self._store.store
+
+    _get_or_compute = verb(caching.get_or_compute)
+    get = verb(caching.get)
+    put = verb(caching.put)
+    delete = verb(caching.delete)
+    delete_tags = verb(caching.delete_tags)
+    clear = verb(caching.clear)
+    count = verb(caching.count)
+
+    def get_or_compute(
+        self,
+        key: str,
+        fn: Callable[[], T],
+        ttl: float,
+        *,
+        stale_ttl: float = 0.0,
+        tags: Iterable[str] = (),
+        lock_ttl: float = DEFAULT_LOCK_TTL,
+        on_error: str = "raise",
+    ) -> T:
+        copies = self._store.near
+        if copies is not None and self._metrics is None and isinstance(key, str):
+            copy = caching.near_copy(self._space, copies, key)
+            if copy is not None:
+                return cast("T", copy.get())
+        found = self._get_or_compute(
+            key, fn, ttl, stale_ttl=stale_ttl, tags=tags, lock_ttl=lock_ttl, on_error=on_error
+        )
+        return cast("T", found)
+
+    get_or_compute.__doc__ = caching.get_or_compute.__doc__
+
+    def cached(
+        self,
+        *,
+        ttl: float,
+        key: KeyOf[P] | None = None,
+        tags: TagsOf[P] = (),
+        stale_ttl: float = 0.0,
+        lock_ttl: float = DEFAULT_LOCK_TTL,
+        on_error: str = "raise",
+    ) -> Callable[[Callable[P, T]], CachedFunction[P, T]]:
+        """Decorate a function: its results are shared by all processes.
+
+        Args:
+            ttl: See `get_or_compute`.
+            key: The key, as a format string with the names of the function's arguments
+                (``"user:{user_id}"``), or a function of the same arguments that returns it. None: made of
+                the function's module and name and all its arguments, which have to be what the store takes.
+            tags: The tags, or a function of the same arguments that returns them.
+            stale_ttl: See `get_or_compute`.
+            lock_ttl: See `get_or_compute`.
+            on_error: See `get_or_compute`.
+        """
+
+        def decorate(function: Callable[P, T]) -> CachedFunction[P, T]:
+            options = {"stale_ttl": stale_ttl, "lock_ttl": lock_ttl, "on_error": on_error}
+            return CachedFunction(self, function, key, tags, ttl, options)
+
+        return decorate
+
+    def statistics(self) -> CacheStatistics:
+        """Return what the cache has done in this process."""
+        return self._tally.statistics()
+
+
+class AsyncSharedCache(AsyncFacade):
+    """A cache that all processes with the same store share, for code on asyncio; see `SharedCache`.
+
+    Args:
+        store: Where the values are; None: ``CONVERGE_REDIS_URL``, else this process's embedded server.
+        prefix: See `SharedCache`.
+        early: See `SharedCache`.
+        coordination_metrics: Where to report measurements; see `converge_redis.metrics`.
+
+    Raises:
+        ConfigurationError: No store is given, and neither of the two ways to find one works.
+        InvalidTypeError, InvalidValueError: A setting is malformed.
+    """
+
+    def __init__(
+        self,
+        store: AsyncRedisStore | None = None,
+        prefix: str = DEFAULT_PREFIX,
+        *,
+        early: float = 0.0,
+        coordination_metrics: CoordinationMetrics | None = None,
+    ) -> None:
+        given = async_store(self, store)
+        self._tally = CacheTally(check_id("prefix", prefix), coordination_metrics)
+        self._space = CacheSpace.of(given.namespace, prefix, early, self._tally)
+        self._store: AsyncSpacedStore = AsyncSpacedStore(given, self._space)
+        self._metrics = coordination_metrics
+
+    @property
+    def store(self) -> AsyncRedisStore:
+        """The store that the cache is in."""
+        return self._store.store
+
+    _get_or_compute = averb(caching.get_or_compute)
+    get = averb(caching.get)
+    put = averb(caching.put)
+    delete = averb(caching.delete)
+    delete_tags = averb(caching.delete_tags)
+    clear = averb(caching.clear)
+    count = averb(caching.count)
+
+    async def get_or_compute(
+        self,
+        key: str,
+        fn: Callable[[], Awaitable[T] | T],
+        ttl: float,
+        *,
+        stale_ttl: float = 0.0,
+        tags: Iterable[str] = (),
+        lock_ttl: float = DEFAULT_LOCK_TTL,
+        on_error: str = "raise",
+    ) -> T:
+        copies = self._store.near
+        if copies is not None and self._metrics is None and isinstance(key, str):
+            copy = caching.near_copy(self._space, copies, key)
+            if copy is not None:
+                return cast("T", copy.get())
+        found = await self._get_or_compute(
+            key, fn, ttl, stale_ttl=stale_ttl, tags=tags, lock_ttl=lock_ttl, on_error=on_error
+        )
+        return cast("T", found)
+
+    get_or_compute.__doc__ = caching.get_or_compute.__doc__
+
+    def cached(
+        self,
+        *,
+        ttl: float,
+        key: KeyOf[P] | None = None,
+        tags: TagsOf[P] = (),
+        stale_ttl: float = 0.0,
+        lock_ttl: float = DEFAULT_LOCK_TTL,
+        on_error: str = "raise",
+    ) -> Callable[[Callable[P, Awaitable[T]]], AsyncCachedFunction[P, T]]:
+        """Decorate a coroutine function: its results are shared by all processes; see `SharedCache.cached`.
+
+        Args:
+            ttl: See `get_or_compute`.
+            key: See `SharedCache.cached`.
+            tags: See `SharedCache.cached`.
+            stale_ttl: See `get_or_compute`.
+            lock_ttl: See `get_or_compute`.
+            on_error: See `get_or_compute`.
+        """
+
+        def decorate(function: Callable[P, Awaitable[T]]) -> AsyncCachedFunction[P, T]:
+            options = {"stale_ttl": stale_ttl, "lock_ttl": lock_ttl, "on_error": on_error}
+            return AsyncCachedFunction(self, function, key, tags, ttl, options)
+
+        return decorate
+
+    def statistics(self) -> CacheStatistics:
+        """Return what the cache has done in this process."""
+        return self._tally.statistics()
