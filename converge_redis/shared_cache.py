@@ -73,6 +73,30 @@ class SharedCache(Facade):
         lock_ttl: float = DEFAULT_LOCK_TTL,
         on_error: str = "raise",
     ) -> T:
+        """Return the value under a key; where there is none, compute it, once for all processes that ask.
+
+        The others wait until they are told that it is there. When the process that computes dies, one other
+        takes over within ``lock_ttl``; a computation that takes longer than that keeps its lock.
+
+        Args:
+            key: The key.
+            fn: Computes the value; called without arguments.
+            ttl: Seconds for which it is fresh.
+            stale_ttl: Seconds after that for which it is still served while one caller computes it anew: that
+                caller waits for it, all others are given the stale value at once.
+            tags: Groups that the value belongs to, for `delete_tags`; at most 100.
+            lock_ttl: Seconds after which another caller computes when this process has died, at least 0.1.
+            on_error: What the caller that computes is given when ``fn`` raises: ``"raise"``, the error;
+                ``"stale"``, the stale value if there is one, else the error.
+
+        Returns:
+            The value, as `fn` returned it or as it was stored.
+
+        Raises:
+            ComputeFailedError: The process that this one waited for has failed.
+            InvalidTypeError, InvalidValueError, PayloadTooLargeError: An argument is malformed, or what was
+                computed cannot be stored.
+        """
         copies = self._store.near
         if copies is not None and self._metrics is None and isinstance(key, str):
             copy = caching.near_copy(self._space, copies, key)
@@ -82,8 +106,6 @@ class SharedCache(Facade):
             key, fn, ttl, stale_ttl=stale_ttl, tags=tags, lock_ttl=lock_ttl, on_error=on_error
         )
         return cast("T", found)
-
-    get_or_compute.__doc__ = caching.get_or_compute.__doc__
 
     def cached(
         self,
@@ -171,6 +193,30 @@ class AsyncSharedCache(AsyncFacade):
         lock_ttl: float = DEFAULT_LOCK_TTL,
         on_error: str = "raise",
     ) -> T:
+        """Return the value under a key; where there is none, compute it, once for all processes that ask.
+
+        The others wait until they are told that it is there. When the process that computes dies, one other
+        takes over within ``lock_ttl``; a computation that takes longer than that keeps its lock.
+
+        Args:
+            key: The key.
+            fn: Computes the value; called without arguments, and awaited if it is a coroutine function.
+            ttl: Seconds for which it is fresh.
+            stale_ttl: Seconds after that for which it is still served while one caller computes it anew: that
+                caller waits for it, all others are given the stale value at once.
+            tags: Groups that the value belongs to, for `delete_tags`; at most 100.
+            lock_ttl: Seconds after which another caller computes when this process has died, at least 0.1.
+            on_error: What the caller that computes is given when ``fn`` raises: ``"raise"``, the error;
+                ``"stale"``, the stale value if there is one, else the error.
+
+        Returns:
+            The value, as `fn` returned it or as it was stored.
+
+        Raises:
+            ComputeFailedError: The process that this one waited for has failed.
+            InvalidTypeError, InvalidValueError, PayloadTooLargeError: An argument is malformed, or what was
+                computed cannot be stored.
+        """
         copies = self._store.near
         if copies is not None and self._metrics is None and isinstance(key, str):
             copy = caching.near_copy(self._space, copies, key)
@@ -180,8 +226,6 @@ class AsyncSharedCache(AsyncFacade):
             key, fn, ttl, stale_ttl=stale_ttl, tags=tags, lock_ttl=lock_ttl, on_error=on_error
         )
         return cast("T", found)
-
-    get_or_compute.__doc__ = caching.get_or_compute.__doc__
 
     def cached(
         self,

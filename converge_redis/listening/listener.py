@@ -73,6 +73,8 @@ class Listener:
             self._time.set,
             settled,
         )
+        self._settled = settled
+        self._last_runs = set[asyncio.Task[None]]()
         self._kept_locks = set[KeptLock]()
         self._holders = dict[tuple[str, int], Callable[[], None]]()
         self._tasks: list[asyncio.Task[None]] = []
@@ -133,7 +135,8 @@ class Listener:
     async def _say_farewell(self, watched: Sequence[str]) -> None:
         for lock in (locks := list(self._kept_locks)):
             lock.abandon()
-        await asyncio.gather(*(lock.task for lock in locks), return_exceptions=True)
+        last = [*(lock.task for lock in locks), *self._last_runs]
+        await asyncio.gather(*last, return_exceptions=True)
         if watched:
             await self._forget(watched)
         await self.watches.forget_all()
@@ -187,6 +190,17 @@ class Listener:
         self._kept_locks.add(lock)
         lock.task.add_done_callback(lambda _task: self._kept_locks.discard(lock))
         return lock
+
+    def run_at_last(self, operation: Operation[None]) -> None:
+        """Carry something out after all that is under way now, for somebody who does not wait for it."""
+        task = asyncio.get_running_loop().create_task(self._run_at_last(operation))
+        self._last_runs.add(task)
+        task.add_done_callback(self._last_runs.discard)
+
+    async def _run_at_last(self, operation: Operation[None]) -> None:
+        await self._settled()
+        with contextlib.suppress(ConvergeError):
+            await self._run(operation)
 
     # What the server tells
 

@@ -1,9 +1,10 @@
 """Verbs of the shared cache: get_or_compute, get, put, delete, delete_tags, clear, count."""
 
+import asyncio
 import math
 import random
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from converge_redis.identifiers import call_id
 from converge_redis.keys import encoded
 from converge_redis.listening.near_copies import Copy, NearCopies, Reading
 from converge_redis.namespace import Namespace
-from converge_redis.operation import Operation, Steps, ask, compute, listen, near, then_forget
+from converge_redis.operation import Argument, Operation, Steps, ask, compute, listen, near, then_forget
 from converge_redis.operations import values
 from converge_redis.operations.listening import Look, seconds
 from converge_redis.operations.watching import Watched, wait_for
@@ -113,30 +114,7 @@ def get_or_compute(
     lock_ttl: float = DEFAULT_LOCK_TTL,
     on_error: str = "raise",
 ) -> Steps[Any]:
-    """Return the value under a key; where there is none, compute it, once for all processes that ask.
-
-    The others wait until they are told that it is there. When the process that computes dies, one other
-    takes over within ``lock_ttl``; a computation that takes longer than that keeps its lock.
-
-    Args:
-        key: The key.
-        fn: Computes the value; called without arguments.
-        ttl: Seconds for which it is fresh.
-        stale_ttl: Seconds after that for which it is still served while one caller computes it anew: that
-            caller waits for it, all others are given the stale value at once.
-        tags: Groups that the value belongs to, for `delete_tags`; at most 100.
-        lock_ttl: Seconds after which another caller computes when this process has died, at least 0.1.
-        on_error: What the caller that computes is given when ``fn`` raises: ``"raise"``, the error;
-            ``"stale"``, the stale value if there is one, else the error.
-
-    Returns:
-        The value, as `fn` returned it or as it was stored.
-
-    Raises:
-        ComputeFailedError: The process that this one waited for has failed.
-        InvalidTypeError, InvalidValueError, PayloadTooLargeError: An argument is malformed, or what was
-            computed cannot be stored.
-    """
+    """Return the value under a key, or compute it; see `SharedCache.get_or_compute`."""
     if not callable(fn):
         raise InvalidTypeError(f"fn must be a function, not {shown(fn)}")
     check_choice("on_error", on_error, ("raise", "stale"))
@@ -185,13 +163,27 @@ def _get_or_compute(
 
 def _wait(space: CacheSpace, wanted: Wanted) -> Steps[_Found]:
     """Wait until there is an entry, or its computation has failed, or is this caller's to do."""
-    while True:
-        watched = Watched(
-            space.keys.values_slot, f"value:{wanted.name}", partial(_look_for_listener, space, wanted)
-        )
-        found = yield from wait_for(watched, None)
-        if found is not None:
-            return found
+    what = f"value:{wanted.name}"
+    give_up = yield from listen(partial(_way_out, space, wanted))
+    try:
+        while True:
+            watched = Watched(space.keys.values_slot, what, partial(_look_for_listener, space, wanted))
+            found = yield from wait_for(watched, None)
+            if found is not None:
+                return found
+    except BaseException:
+        give_up()  # a look that is under way may have made it this caller's to compute
+        raise
+
+
+async def _way_out(space: CacheSpace, wanted: Wanted, listener: "Listener") -> Callable[[], None]:
+    loop = asyncio.get_running_loop()
+
+    def give_up() -> None:
+        with suppress(RuntimeError):  # the loop was closed, and with it the listener
+            loop.call_soon_threadsafe(listener.run_at_last, _fail(space, wanted, ""))
+
+    return give_up
 
 
 def _look_for_listener(space: CacheSpace, wanted: Wanted, listener: str) -> Operation[Look[_Found]]:
@@ -218,7 +210,14 @@ def look(space: Namespace, wanted: Wanted, listener: str = "") -> Operation[_Fou
                 return _Found(reply[0], error=reply[1].decode(errors="replace"))
         return _Found(reply[0], reply[1] if len(reply) > 1 else b"")
 
-    arguments = (wanted.name, wanted.token, wanted.lock_ms, f"{wanted.early:.6f}", listener, wanted.awaited)
+    arguments: tuple[Argument, ...] = (
+        wanted.name,
+        wanted.token,
+        wanted.lock_ms,
+        f"{wanted.early:.6f}",
+        listener,
+        wanted.awaited,
+    )
     return Operation(_LOOK, space.keys.values, (*arguments, *wanted.tags), read)
 
 
@@ -272,7 +271,7 @@ def _compute(
             if stale is not None and stale.raw:
                 return _stale(space, stale)
             raise error
-        arguments = (wanted.name, wanted.token, data, *lives, *wanted.tags)
+        arguments: tuple[Argument, ...] = (wanted.name, wanted.token, data, *lives, *wanted.tags)
         finish = Operation(_FINISH, space.keys.values, arguments, lambda _reply: None)
         yield from then_forget(finish, space.keys.value(wanted.name))
         is_over = True
@@ -286,7 +285,7 @@ def _compute(
 
 
 async def _keep_lock(space: CacheSpace, wanted: Wanted, listener: "Listener") -> "KeptLock":
-    renewal = (wanted.name, wanted.token, wanted.lock_ms, *wanted.tags)
+    renewal: tuple[Argument, ...] = (wanted.name, wanted.token, wanted.lock_ms, *wanted.tags)
     return listener.keep_lock(
         wanted.lock_ms / 1000,
         lambda: Operation(_RENEW, space.keys.values, renewal, lambda reply: bool(reply[0] == b"HELD")),
@@ -359,7 +358,7 @@ def put(
     """
     name = _name(space, key)
     data = space.values.write(value)
-    arguments = (name, data, *_lives(ttl, stale_ttl), *_tags(space, tags))
+    arguments: tuple[Argument, ...] = (name, data, *_lives(ttl, stale_ttl), *_tags(space, tags))
     work = Operation(_PUT, space.keys.values, arguments, lambda _reply: None)
     yield from then_forget(work, space.keys.value(name))
     space.tally.add("bytes_written", len(data))

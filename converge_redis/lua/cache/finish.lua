@@ -1,4 +1,4 @@
--- finish: stores what the holder of a lock has computed, unless it is out of date already, and tells who waits.
+-- finish: stores what the holder of a lock has computed, unless it is out of date; tells who waits.
 -- KEYS[1]   the slot of values (shared/values.lua)
 -- ARGV[1]   key
 -- ARGV[2]   token
@@ -6,7 +6,7 @@
 -- ARGV[4]   milliseconds for which it is fresh
 -- ARGV[5]   milliseconds for which it is kept
 -- ARGV[6…]  tags
--- Reply     {"STORED"} | {"REFUSED"}: the lock was lost, or the value or a tag was written or dropped meanwhile
+-- Reply     {"STORED"} | {"REFUSED"}: the lock was lost, the value written, or a tag deleted meanwhile
 --@include shared/entries
 
 local key, token, data, fresh, life = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])

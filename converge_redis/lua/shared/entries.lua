@@ -1,10 +1,10 @@
 -- Entries of a shared cache: stored values whose line goes on with
---   fresh    the time in milliseconds until which the entry is fresh; it is kept for longer where stale ones serve
+--   fresh    the time in milliseconds until which it is fresh; it is kept for longer where stale ones serve
 --   cost     the microseconds that it took to compute
 --   begun    the version of what was stored last when its computation began
 --   tag …    percent-encoded
--- A value without these words is fresh until it expires. An entry is over when one of its tags was dropped at a
--- version after `begun`.
+-- A value without these words is fresh until it expires. An entry is over when one of its tags was dropped
+-- at a version after `begun`.
 --
 -- Who computes holds the lock of the key, a string that expires:
 --   computing <token> <since> <begun> <version>   since when (microseconds); the version that it replaces
@@ -33,8 +33,8 @@ local function was_dropped(tags, first, version)
   return false
 end
 
--- Keeps what is known of tags for at least some milliseconds. Each change has near caches drop what has the tag,
--- so it is kept for twice as long when it has to be kept for longer.
+-- Keeps what is known of tags for at least some milliseconds. Each change has near caches drop what has the
+-- tag, so it is kept for twice as long when it has to be kept for longer.
 local function keep_tags(tags, first, life)
   for i = first, #tags do
     local name = tag_versions .. tags[i]
