@@ -11,8 +11,12 @@ from typing import Any
 
 import griffe
 
-BLOCKING = {"converge_redis.verbs.verb"}
-ASYNC = {"converge_redis.verbs.averb", "converge_redis.verbs.background_verb"}
+BLOCKING = {"converge_redis.verbs.verb", "converge_redis.verbs.near_verb"}
+ASYNC = {
+    "converge_redis.verbs.averb",
+    "converge_redis.verbs.background_verb",
+    "converge_redis.verbs.near_averb",
+}
 ITERATING = {
     "converge_redis.verbs.iterating_verb": "Iterator",
     "converge_redis.verbs.iterating_averb": "AsyncIterator",
