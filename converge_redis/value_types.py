@@ -23,7 +23,6 @@ _AS_TEXT = (
     datetime.date,
     datetime.time,
     datetime.timedelta,
-    pathlib.PurePath,
     ipaddress.IPv4Address,
     ipaddress.IPv6Address,
 )
@@ -105,6 +104,8 @@ def plain_field(value: Any) -> Any:
     """Return a plain form of a field's value that its annotation restores; None: it has none."""
     if isinstance(value, enum.Enum):
         return value.value
+    if isinstance(value, pathlib.PurePath):
+        return str(value)
     if isinstance(value, _AS_TEXT) and not isinstance(value, datetime.datetime):
         return to_jsonable_python(value)
     return None

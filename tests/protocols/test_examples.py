@@ -13,6 +13,7 @@ TOLD = {
     "contract_net": ["eve refuses: too busy", "ada knows that bob was awarded", "bob has dug in 3 days"],
     "decisions": ["there will be soup"],
     "delegation": ["refused: scope", "reader: may the intern read? True", "reader: and now? False"],
+    "shared_cache": ["10000 calls, 100 computations"],
     "negotiation": ["buyer offers 50", "accepted at 80 by eager"],
 }
 
