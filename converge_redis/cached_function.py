@@ -11,8 +11,8 @@ from converge_redis.errors import InvalidTypeError, InvalidValueError
 
 P = ParamSpec("P")
 T = TypeVar("T")
-KeyOf = str | Callable[P, str]
-TagsOf = Iterable[str] | Callable[P, Iterable[str]]
+KeyOf = str | Callable[..., str]
+TagsOf = Iterable[str] | Callable[..., Iterable[str]]
 
 LARGEST_ARGUMENTS = 1024 * 1024
 
@@ -47,8 +47,8 @@ class _Cached(Generic[P, T]):
         self,
         cache: _Cache,
         function: Callable[P, Any],
-        key: KeyOf[P] | None,
-        tags: TagsOf[P],
+        key: KeyOf | None,
+        tags: TagsOf,
         ttl: float,
         options: dict[str, Any],
     ) -> None:
@@ -114,8 +114,8 @@ class AsyncCachedFunction(_Cached[P, T]):
         self,
         cache: _Cache,
         function: Callable[P, Awaitable[T]],
-        key: KeyOf[P] | None,
-        tags: TagsOf[P],
+        key: KeyOf | None,
+        tags: TagsOf,
         ttl: float,
         options: dict[str, Any],
     ) -> None:
@@ -131,3 +131,19 @@ class AsyncCachedFunction(_Cached[P, T]):
     async def forget(self, *args: P.args, **kwargs: P.kwargs) -> None:
         """Delete the result for these arguments."""
         await self._cache.delete(self.key(*args, **kwargs))
+
+
+class Decorator(Protocol):
+    """Makes a cached function of a function."""
+
+    def __call__(self, function: Callable[P, T], /) -> CachedFunction[P, T]:
+        """Decorate it."""
+        ...
+
+
+class AsyncDecorator(Protocol):
+    """Makes a cached coroutine function of one."""
+
+    def __call__(self, function: Callable[P, Awaitable[T]], /) -> AsyncCachedFunction[P, T]:
+        """Decorate it."""
+        ...

@@ -1,11 +1,19 @@
 """The shared cache: one computation for a whole fleet."""
 
 from collections.abc import Awaitable, Callable, Iterable
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast, overload
 
 from converge_redis.async_store import AsyncRedisStore
 from converge_redis.cache_statistics import CacheStatistics, CacheTally
-from converge_redis.cached_function import AsyncCachedFunction, CachedFunction, KeyOf, P, TagsOf
+from converge_redis.cached_function import (
+    AsyncCachedFunction,
+    AsyncDecorator,
+    CachedFunction,
+    Decorator,
+    KeyOf,
+    P,
+    TagsOf,
+)
 from converge_redis.checks import check_id
 from converge_redis.facades import AsyncSpacedStore, SpacedStore, async_store, blocking_store
 from converge_redis.metrics import CoordinationMetrics
@@ -111,12 +119,12 @@ class SharedCache(Facade):
         self,
         *,
         ttl: float,
-        key: KeyOf[P] | None = None,
-        tags: TagsOf[P] = (),
+        key: KeyOf | None = None,
+        tags: TagsOf = (),
         stale_ttl: float = 0.0,
         lock_ttl: float = DEFAULT_LOCK_TTL,
         on_error: str = "raise",
-    ) -> Callable[[Callable[P, T]], CachedFunction[P, T]]:
+    ) -> Decorator:
         """Decorate a function: its results are shared by all processes.
 
         Args:
@@ -182,17 +190,43 @@ class AsyncSharedCache(AsyncFacade):
     clear = averb(caching.clear)
     count = averb(caching.count)
 
+    @overload
     async def get_or_compute(
         self,
         key: str,
-        fn: Callable[[], Awaitable[T] | T],
+        fn: Callable[[], Awaitable[T]],
+        ttl: float,
+        *,
+        stale_ttl: float = ...,
+        tags: Iterable[str] = ...,
+        lock_ttl: float = ...,
+        on_error: str = ...,
+    ) -> T: ...
+
+    @overload
+    async def get_or_compute(
+        self,
+        key: str,
+        fn: Callable[[], T],
+        ttl: float,
+        *,
+        stale_ttl: float = ...,
+        tags: Iterable[str] = ...,
+        lock_ttl: float = ...,
+        on_error: str = ...,
+    ) -> T: ...
+
+    async def get_or_compute(
+        self,
+        key: str,
+        fn: Callable[[], Any],
         ttl: float,
         *,
         stale_ttl: float = 0.0,
         tags: Iterable[str] = (),
         lock_ttl: float = DEFAULT_LOCK_TTL,
         on_error: str = "raise",
-    ) -> T:
+    ) -> Any:
         """Return the value under a key; where there is none, compute it, once for all processes that ask.
 
         The others wait until they are told that it is there. When the process that computes dies, one other
@@ -221,22 +255,21 @@ class AsyncSharedCache(AsyncFacade):
         if copies is not None and self._metrics is None and isinstance(key, str):
             copy = caching.near_copy(self._space, copies, key)
             if copy is not None:
-                return cast("T", copy.get())
-        found = await self._get_or_compute(
+                return copy.get()
+        return await self._get_or_compute(
             key, fn, ttl, stale_ttl=stale_ttl, tags=tags, lock_ttl=lock_ttl, on_error=on_error
         )
-        return cast("T", found)
 
     def cached(
         self,
         *,
         ttl: float,
-        key: KeyOf[P] | None = None,
-        tags: TagsOf[P] = (),
+        key: KeyOf | None = None,
+        tags: TagsOf = (),
         stale_ttl: float = 0.0,
         lock_ttl: float = DEFAULT_LOCK_TTL,
         on_error: str = "raise",
-    ) -> Callable[[Callable[P, Awaitable[T]]], AsyncCachedFunction[P, T]]:
+    ) -> AsyncDecorator:
         """Decorate a coroutine function: its results are shared by all processes; see `SharedCache.cached`.
 
         Args:

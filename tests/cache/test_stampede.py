@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from typing import Any
 
@@ -40,17 +41,21 @@ def test_sixteen_processes_compute_each_key_once(real: Backend) -> None:
 
 def compute_for_ever(url: str) -> None:
     with RedisStore.from_url(url, "test") as store, redis.Redis.from_url(url) as client:
-        SharedCache(store).get_or_compute(
-            "key", lambda: (client.incr("begun"), time.sleep(1000)), 100, lock_ttl=LOCK_TTL
-        )
+
+        def compute() -> None:
+            client.incr("begun")
+            time.sleep(1000)
+
+        SharedCache(store).get_or_compute("key", compute, 100, lock_ttl=LOCK_TTL)
 
 
 def take_over(number: int, url: str) -> tuple[Any, float]:
     """Ask for what another computes; returns the value, and the time at which it came."""
+    del number
     with RedisStore.from_url(url, "test") as store, redis.Redis.from_url(url) as client:
         client.incr("asking")
         value = SharedCache(store).get_or_compute(
-            "key", lambda: [client.incr("taken over"), number][0], 100, lock_ttl=LOCK_TTL
+            "key", lambda: client.incr("taken over"), 100, lock_ttl=LOCK_TTL
         )
         return value, time.time()
 
@@ -71,8 +76,6 @@ def test_one_other_takes_over_from_a_process_that_is_killed(real: Backend) -> No
         killed_at.append(time.time())
 
     with crowd(8) as processes:
-        import threading
-
         killer = threading.Thread(target=kill)
         killer.start()
         answers = processes.call(take_over, str(real.url))
