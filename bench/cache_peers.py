@@ -3,10 +3,10 @@
     pip install 'converge-redis[bench]'
     python bench/cache_peers.py [--rounds 9] [--calls 2000]
 
-Calls one after the other, blocking against dogpile.cache and on asyncio against cashews and aiocache, in rounds
-that alternate; medians. Then a cold stampede: four processes with eight callers each ask for five keys at once,
-and the computations are counted. Exits with 1 unless ours are at least as fast on remote hits, and a near hit is
-ten times as fast as each peer's hit.
+Calls one after the other, blocking against dogpile.cache and on asyncio against cashews and aiocache, in
+rounds that alternate; medians. Then a cold stampede: four processes with eight callers each ask for five keys
+at once, and the computations are counted. Exits with 1 unless ours are at least as fast on remote hits, and a
+near hit is ten times as fast as each peer's hit.
 """
 
 import argparse

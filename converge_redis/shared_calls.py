@@ -1,7 +1,6 @@
 """Shared writes on asyncio: calls that are made at the same time travel together, on few connections."""
 
 import asyncio
-import math
 from collections import deque
 from collections.abc import Iterable, Sequence
 from functools import partial
@@ -102,13 +101,14 @@ class SharedCalls:
         """Write all commands, then read their replies."""
         connection = await self._pool.get_connection()
         is_clean = False
+        # One limit for all of a write and its replies: redis-py's own, one for each, cost as much as a call.
+        limit, connection.socket_timeout = connection.socket_timeout, None
         try:
-            sent = await _write(connection, calls)
-            # One limit for all replies of a write: to set one for each costs as much as to read it.
-            async with asyncio.timeout(connection.socket_timeout):
+            async with asyncio.timeout(limit):
+                sent = await _write(connection, calls)
                 for _, future in sent:
                     try:
-                        reply = await connection.read_response(timeout=math.inf)
+                        reply = await connection.read_response()
                     except exceptions.ResponseError as error:
                         reply = error
                     _settle(future, reply)
@@ -116,6 +116,7 @@ class SharedCalls:
         except TimeoutError as error:
             raise exceptions.TimeoutError("no reply in time") from error
         finally:
+            connection.socket_timeout = limit
             if not is_clean:  # replies that were not read would be taken for those of the next calls
                 await connection.disconnect(nowait=True)
             await self._pool.release(connection)

@@ -8,9 +8,10 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, cast
 
 import redis
+from hiredis import pack_command
 from redis.exceptions import ResponseError
 
 from converge_redis.background import BackgroundLoop
@@ -26,7 +27,7 @@ from converge_redis.near_cache import NearCache, NearStatistics, check_near_cach
 from converge_redis.operation import Compute, Computed, Give, Gives, Join, Listen, Near, Operation, Steps
 from converge_redis.operations import values
 from converge_redis.operations.opening import open_namespace
-from converge_redis.sending import Alone, Batch, Pause, Requests, requests
+from converge_redis.sending import Alone, Batch, Parts, Pause, Requests, requests
 from converge_redis.verbs import Facade, near_verb, verb
 
 T = TypeVar("T")
@@ -268,6 +269,8 @@ class RedisStore(Facade):
         match request:
             case tuple() | Alone():
                 command = request.command if isinstance(request, Alone) else request
+                if self._owns_client:
+                    return self._call(command)
                 with self._clean_connections():
                     return self._client.execute_command(*command)  # type: ignore[no-untyped-call]
             case Batch(commands):
@@ -289,6 +292,24 @@ class RedisStore(Facade):
             case Give():
                 return None
         raise AssertionError(request)
+
+    def _call(self, command: Parts) -> Any:
+        """Send a command on a connection of the pool, without the layers of redis-py's client above it."""
+        pool = self._client.connection_pool
+        connection = pool.get_connection()
+        is_clean = False
+        try:
+            connection.send_packed_command([pack_command(cast("Any", command))])
+            reply = connection.read_response()
+            is_clean = True
+        except ResponseError:
+            is_clean = True
+            raise
+        finally:
+            if not is_clean:  # a reply that was not read would be taken for that of the next call
+                connection.disconnect()
+            pool.release(connection)
+        return reply
 
     @contextlib.contextmanager
     def _clean_connections(self) -> Iterator[None]:

@@ -33,7 +33,7 @@ def test_a_function_is_called_once_for_its_arguments(cache: SharedCache) -> None
     assert [area(1), area(1, 2), area(width=1, unit="m"), area(2)] == ["2 m", "2 m", "2 m", "4 m"]
     assert calls == [1, 2]
     assert area.__doc__ == "Tell an area."
-    assert area.__name__ == "area"
+    assert getattr(area, "__name__", "") == "area"
     area.forget(1)
     assert area(1) == "2 m"
     assert calls == [1, 2, 1]

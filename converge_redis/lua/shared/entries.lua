@@ -1,5 +1,5 @@
 -- Entries of a shared cache: stored values whose line goes on with
---   fresh    the time in milliseconds until which it is fresh; it is kept for longer where stale ones serve
+--   fresh    the time in milliseconds until which it is fresh; "-": for as long as it is kept
 --   cost     the microseconds that it took to compute
 --   begun    the version of what was stored last when its computation began
 --   tag …    percent-encoded
@@ -69,7 +69,8 @@ local function load_entry(key)
 end
 
 local function store_entry(key, data, fresh, life, cost, begun, tags, first)
-  local line = { next_version(), int(milliseconds() + fresh), int(cost), int(begun) }
+  local until_ms = tonumber(fresh) == life and "-" or int(milliseconds() + fresh)
+  local line = { next_version(), until_ms, int(cost), int(begun) }
   for i = first, #tags do
     line[#line + 1] = tags[i]
   end
