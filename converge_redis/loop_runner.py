@@ -43,7 +43,7 @@ class LoopRunner:
     ) -> None:
         self._client = client
         self._owns_client = owns_client
-        self._calls = SharedCalls(client, connections)
+        self._calls = SharedCalls(client, connections, keeps=owns_client)
         self.copies = None if near_cache is None else NearCopies(near_cache)
         self._listener = Listener(client, space, self._run_for_listener, self._calls.settled, self.copies)
         self._closed = False

@@ -17,6 +17,15 @@ CALLS_PER_WRITE = 200
 _Call = tuple[Parts, "asyncio.Future[Any]"]
 
 
+class _Write:
+    """One write: its calls, or None until it takes them."""
+
+    __slots__ = ("calls",)
+
+    def __init__(self, calls: list[_Call] | None) -> None:
+        self.calls = calls
+
+
 class SharedCalls:
     """Sends the calls of one event loop; each gets its own reply or error, whatever befalls the others.
 
@@ -26,11 +35,14 @@ class SharedCalls:
     Args:
         client: The client whose connections are used.
         connections: The most of them to use at a time.
+        keeps: Whether to keep the connections between calls; else they go back to the client's pool.
     """
 
-    def __init__(self, client: "redis.asyncio.Redis", connections: int) -> None:
+    def __init__(self, client: "redis.asyncio.Redis", connections: int, keeps: bool = False) -> None:
         self._pool: Any = client.connection_pool
         self._free = connections
+        self._keeps = keeps
+        self._idle: list[Any] = []
         self._waiting = deque[_Call]()
         self._is_starting = False
         self._is_closed = False
@@ -43,7 +55,7 @@ class SharedCalls:
         self._waiting.append((command, future))
         if not self._is_starting and self._free > 0:
             self._is_starting = True
-            loop.call_soon(self._start)
+            self._spawn(None)
         return future
 
     def call_alone(self, command: Parts) -> "asyncio.Future[Any]":
@@ -67,39 +79,55 @@ class SharedCalls:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        while self._idle:
+            await self._pool.release(self._idle.pop())
 
-    def _start(self) -> None:
+    def _spawn(self, calls: list[_Call] | None) -> None:
+        """Send calls; None: those that wait when the next turn begins, which are all of this turn."""
+        self._free -= 1
+        write = _Write(calls)
+        task = asyncio.get_running_loop().create_task(self._carry_out(write))
+        self._tasks.add(task)
+        task.add_done_callback(partial(self._on_end, write))
+
+    def _on_end(self, write: "_Write", task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        self._free += 1
+        if write.calls is None:  # it was cancelled before it began
+            self._take(write)
+        _fail(write.calls or [], _closed())  # it was cancelled; else all calls are settled
+        if self._waiting and not self._is_starting and self._free > 0:
+            if self._is_closed:
+                _fail(self._waiting, _closed())
+                self._waiting.clear()
+            else:
+                self._is_starting = True
+                self._spawn(None)
+
+    def _take(self, write: "_Write") -> list[_Call]:
+        """Take what waits; another write takes what is too much for this one."""
         self._is_starting = False
-        while self._free > 0 and self._waiting:
-            calls = [self._waiting.popleft() for _ in range(min(CALLS_PER_WRITE, len(self._waiting)))]
-            calls = [(command, future) for command, future in calls if not future.done()]
-            if calls:
-                self._spawn(calls)
+        waiting = self._waiting
+        calls = [waiting.popleft() for _ in range(min(CALLS_PER_WRITE, len(waiting)))]
+        write.calls = [(command, future) for command, future in calls if not future.done()]
+        if waiting and self._free > 0:
+            self._is_starting = True
+            self._spawn(None)
+        return write.calls
 
-    def _spawn(self, calls: list[_Call]) -> None:
+    async def _carry_out(self, write: "_Write") -> None:
+        calls = self._take(write) if write.calls is None else write.calls
         if self._is_closed:
             _fail(calls, _closed())
-            return
-        self._free -= 1
-        task = asyncio.get_running_loop().create_task(self._carry_out(calls))
-        self._tasks.add(task)
-        task.add_done_callback(partial(self._on_end, calls))
-
-    def _on_end(self, calls: list[_Call], task: "asyncio.Task[None]") -> None:
-        self._tasks.discard(task)
-        _fail(calls, _closed())  # it was cancelled, perhaps before it began; else all calls are settled
-        self._free += 1
-        self._start()
-
-    async def _carry_out(self, calls: list[_Call]) -> None:
-        try:
-            await self._exchange(calls)
-        except Exception as error:
-            _fail(calls, error)
+        elif calls:
+            try:
+                await self._exchange(calls)
+            except Exception as error:
+                _fail(calls, error)
 
     async def _exchange(self, calls: list[_Call]) -> None:
         """Write all commands, then read their replies."""
-        connection = await self._pool.get_connection()
+        connection = await self._connection()
         is_clean = False
         # One limit for all of a write and its replies: redis-py's own, one for each, cost as much as a call.
         limit, connection.socket_timeout = connection.socket_timeout, None
@@ -117,9 +145,26 @@ class SharedCalls:
             raise exceptions.TimeoutError("no reply in time") from error
         finally:
             connection.socket_timeout = limit
-            if not is_clean:  # replies that were not read would be taken for those of the next calls
-                await connection.disconnect(nowait=True)
+            if is_clean and self._keeps and not self._is_closed:
+                self._idle.append(connection)
+            else:
+                if not is_clean:  # replies that were not read would be taken for those of the next calls
+                    await connection.disconnect(nowait=True)
+                await self._pool.release(connection)
+
+    async def _connection(self) -> Any:
+        """Return a connection; one that has died since its last call goes back to the pool for another."""
+        while self._idle:
+            connection = self._idle.pop()
+            try:
+                is_dead = await connection.can_read()  # there is something to read: the end
+            except (exceptions.ConnectionError, OSError):
+                is_dead = True
+            if not is_dead:
+                return connection
+            await connection.disconnect(nowait=True)
             await self._pool.release(connection)
+        return await self._pool.get_connection()
 
 
 async def _write(connection: Any, calls: list[_Call]) -> list[_Call]:

@@ -299,7 +299,7 @@ class RedisStore(Facade):
         connection = pool.get_connection()
         is_clean = False
         try:
-            connection.send_packed_command([pack_command(cast("Any", command))])
+            connection.send_packed_command([pack_command(cast("Any", command))])  # type: ignore[no-untyped-call]
             reply = connection.read_response()
             is_clean = True
         except ResponseError:
@@ -307,7 +307,7 @@ class RedisStore(Facade):
             raise
         finally:
             if not is_clean:  # a reply that was not read would be taken for that of the next call
-                connection.disconnect()
+                connection.disconnect()  # type: ignore[no-untyped-call]
             pool.release(connection)
         return reply
 

@@ -92,7 +92,11 @@ async def test_computed_once_then_read(fleet: Fleet) -> None:
     caches = [a_cache(fleet) for _ in range(5)]
     computation = Computation(fleet, {"a": (1, 2)})
     asked = [started(cache.get_or_compute("key", computation.function, 100)) for cache in caches]
-    await computation.begun()
+
+    async def all_ask() -> bool:
+        return sum([(await told(cache)).misses for cache in caches]) == 5
+
+    await eventually(all_ask)
     computation.let_go()
     assert await asyncio.gather(*asked) == [{"a": (1, 2)}] * 5
     assert computation.calls == 1

@@ -82,7 +82,7 @@ async def test_one_that_waits_is_refused_when_the_grant_is_gone(
     second = asyncio.create_task(other.claim_next("anybody", wait=SECONDS))
     await asyncio.sleep(0.2)
     await delegations.revoke(made)
-    task_id = await tasks.submit(Task(objective="x"))
+    task_id = second_task = await tasks.submit(Task(objective="x"))
     if not second.done():
         second_task = await tasks.submit(Task(objective="y"))
     results = await asyncio.gather(waits, second, return_exceptions=True)

@@ -532,10 +532,10 @@ async def test_a_user_who_may_not_publish_can_work(
         await all_wait(fleet, 1)
         late = await muted.submit(Task())
         assert await told(waiting) == [late]  # found by the renewal: nobody could be woken
-        await muted.submit(Task(), delay=1000)
+        delayed = await muted.submit(Task(), delay=1000)
         assert await counted(hearing) == {"completed": 1, "assigned": 1, "pending": 1, "delayed": 1}
         await muted.cancel_task(late)
-        for refused in (muted.claim_next("a", wait=SECONDS), muted.wait_until_done("unknown", SECONDS)):
+        for refused in (muted.claim_next("a", wait=SECONDS), muted.wait_until_done(delayed, SECONDS)):
             with pytest.raises(StoreReplyError, match=r"[Cc]hannel"):
                 await refused
         assert (await read(muted, task_id)).result == "result"

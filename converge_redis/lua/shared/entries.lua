@@ -63,7 +63,7 @@ local function load_entry(key)
     entry.left = entry.fresh * 1000 - now
   else
     local left = redis.call("PTTL", values .. key)
-    entry.left = left < 0 and math.huge or left * 1000
+    entry.left = left < 0 and math.huge or left * 1000 + 1 -- 0: less than a millisecond
   end
   return entry
 end
