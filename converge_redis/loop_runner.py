@@ -15,7 +15,7 @@ from converge_redis.listening.near_copies import NearCopies
 from converge_redis.namespace import Namespace
 from converge_redis.near_cache import NearCache
 from converge_redis.operation import Compute, Computed, Give, Gives, Join, Listen, Near, Operation, Steps
-from converge_redis.sending import Alone, Batch, Pause, Requests, requests
+from converge_redis.sending import Alone, Batch, Pause, Requests, first_command, requests
 from converge_redis.shared_calls import SharedCalls
 
 T = TypeVar("T")
@@ -51,7 +51,16 @@ class LoopRunner:
     async def run(self, work: Operation[T] | Steps[T]) -> T:
         """Carry out an operation, or the steps of a verb."""
         self._check_not_closed()
-        return await self._carry_out(requests(work, repeats=not self._owns_client))
+        failed: Exception | None = None
+        if isinstance(work, Operation):
+            # The usual case without the generators that know what to do about failures.
+            try:
+                reply = await self._calls.call(first_command(work, not self._owns_client))
+            except Exception as error:
+                failed = self._closed_or(error)
+            else:
+                return work.decode(reply)
+        return await self._carry_out(requests(work, not self._owns_client, failed))
 
     async def iterate(self, work: Gives[T]) -> AsyncGenerator[T, None]:
         """Carry out the steps of a verb that gives many results."""

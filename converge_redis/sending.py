@@ -53,15 +53,26 @@ Requests = Generator[
 ]
 
 
-def requests(work: "Operation[T] | Generator[Any, Any, T]", repeats: bool = False) -> Requests[T]:
+def first_command(operation: Operation[Any], repeats: bool) -> Parts:
+    """Return the command that an operation begins with; when it fails, `requests` tells how to go on."""
+    args = (operation.args_again if repeats else None) or operation.args
+    return ("EVALSHA", operation.script.sha, len(operation.keys), *operation.keys, *args)
+
+
+def requests(
+    work: "Operation[T] | Generator[Any, Any, T]",
+    repeats: bool = False,
+    failed: Exception | None = None,
+) -> Requests[T]:
     """Return a verb's work as requests, one after the other; the generator returns the verb's result.
 
     Args:
         work: The work.
         repeats: Whether the client itself may repeat a command, as redis-py's do by default.
+        failed: How the first command of an operation has failed already; None: it is yet to be sent.
     """
     if isinstance(work, Operation):
-        return _send(work, repeats)
+        return _send(work, repeats, failed)
     return _follow(work, repeats)
 
 
@@ -90,10 +101,12 @@ def _follow(steps: Generator[Any, Any, T], repeats: bool) -> Requests[T]:
         steps.close()
 
 
-def _send(operation: Operation[T], repeated: bool) -> Requests[T]:
+def _send(operation: Operation[T], repeated: bool, failed: Exception | None = None) -> Requests[T]:
     args, args_again = operation.args, operation.args_again or operation.args
     reply = yield from _persist(
-        lambda again: _evaluate(operation, args_again if again or repeated else args, again)
+        lambda again: _evaluate(
+            operation, args_again if again or repeated else args, again, None if again else failed
+        )
     )
     return operation.decode(reply)
 
@@ -123,10 +136,14 @@ def _persist(attempt: Callable[[bool], Requests[Any]]) -> Requests[Any]:
     raise AssertionError("unreachable")  # pragma: no cover - the last pause is None
 
 
-def _evaluate(operation: Operation[Any], args: Sequence[Argument], again: bool) -> Requests[Any]:
+def _evaluate(
+    operation: Operation[Any], args: Sequence[Argument], again: bool, failed: Exception | None
+) -> Requests[Any]:
     script, rest = operation.script, (len(operation.keys), *operation.keys, *args)
     command = ("EVALSHA", script.sha, *rest)
     try:
+        if failed is not None:
+            raise failed
         return (yield (Alone(command) if again else command))
     except exceptions.NoScriptError:
         return (yield ("EVAL", script.text, *rest))
@@ -134,10 +151,7 @@ def _evaluate(operation: Operation[Any], args: Sequence[Argument], again: bool) 
 
 def _send_all(operations: Sequence[Operation[T]], repeats: bool) -> Requests[list[T]]:
     """Send operations together; those without a reply go again one by one, each with its own retries."""
-    commands: list[Parts] = []
-    for operation in operations:
-        args = (operation.args_again if repeats else None) or operation.args
-        commands.append(("EVALSHA", operation.script.sha, len(operation.keys), *operation.keys, *args))
+    commands = [first_command(operation, repeats) for operation in operations]
     lost: tuple[type[Exception], ...] = (exceptions.ConnectionError, exceptions.TimeoutError)
     try:
         replies = yield Batch(commands)

@@ -27,7 +27,7 @@ from converge_redis.near_cache import NearCache, NearStatistics, check_near_cach
 from converge_redis.operation import Compute, Computed, Give, Gives, Join, Listen, Near, Operation, Steps
 from converge_redis.operations import values
 from converge_redis.operations.opening import open_namespace
-from converge_redis.sending import Alone, Batch, Parts, Pause, Requests, requests
+from converge_redis.sending import Alone, Batch, Parts, Pause, Requests, first_command, requests
 from converge_redis.verbs import Facade, near_verb, verb
 
 T = TypeVar("T")
@@ -208,7 +208,16 @@ class RedisStore(Facade):
         if not self._open or self._closed:
             self._check_not_closed()
             self.open()
-        return self._carry_out(requests(work, repeats=not self._owns_client))
+        failed: Exception | None = None
+        if self._owns_client and isinstance(work, Operation):
+            # The usual case without the generators that know what to do about failures.
+            try:
+                reply = self._call(first_command(work, repeats=False))
+            except Exception as error:
+                failed = self._closed_or(error)
+            else:
+                return work.decode(reply)
+        return self._carry_out(requests(work, not self._owns_client, failed))
 
     async def run_in_background(self, work: Operation[T] | Steps[T]) -> T:
         """Carry out work in the background thread, while a coroutine of the caller's loop waits for it."""

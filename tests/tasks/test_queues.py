@@ -538,6 +538,7 @@ async def test_a_user_who_may_not_publish_can_work(
         for refused in (muted.claim_next("a", wait=SECONDS), muted.wait_until_done(delayed, SECONDS)):
             with pytest.raises(StoreReplyError, match=r"[Cc]hannel"):
                 await refused
+        await hearing.cancel_task(delayed)
         assert (await read(muted, task_id)).result == "result"
         await wait
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from converge_redis import AsyncTaskManager, StoreClosedError, Task, TaskState
-from tests.backends import SECONDS, eventually, until
+from tests.backends import SECONDS, eventually
 from tests.fleet import Fleet, names_of
 from tests.tasks.test_states import brought_to, counted, read
 
@@ -399,7 +399,11 @@ async def test_a_thousand_waits_are_one_connection(real_fleet: Fleet) -> None:
     ids = await manager.submit_many(Task() for _ in range(1000))
     waiting = [asyncio.create_task(manager.wait_until_done(task_id, SECONDS)) for task_id in ids]
     await is_waiting(fleet, ids[-1])
-    until(lambda: len(fleet.raw.client_list(_type="pubsub")) == 1)
+
+    async def one_listens() -> bool:
+        return len(fleet.raw.client_list(_type="pubsub")) == 1
+
+    await eventually(one_listens)
     for task_id in ids:
         await other.cancel_task(task_id)
     assert all(await asyncio.gather(*waiting))
