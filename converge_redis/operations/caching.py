@@ -127,16 +127,22 @@ def get_or_compute(
     """Return the value under a key, or compute it; see `SharedCache.get_or_compute`."""
     if not callable(fn):
         raise InvalidTypeError(f"fn must be a function, not {shown(fn)}")
-    check_choice("on_error", on_error, ("raise", "stale"))
-    if check_seconds("lock_ttl", lock_ttl) < SHORTEST_LOCK_TTL:
+    if on_error != "raise":
+        check_choice("on_error", on_error, ("raise", "stale"))
+    if lock_ttl != DEFAULT_LOCK_TTL and check_seconds("lock_ttl", lock_ttl) < SHORTEST_LOCK_TTL:
         raise InvalidValueError(f"lock_ttl must be at least {SHORTEST_LOCK_TTL} seconds, not {lock_ttl}")
-    name = _name(space, key)
-    lives = _lives(ttl, stale_ttl)
-    early = _drawn(space)
-    wanted = Wanted(name, call_id(), round(lock_ttl * 1000), early, _tags(space, tags))
+    name, lives, named = _name(space, key), _lives(ttl, stale_ttl), _tags(space, tags)
     copies = yield from near()
-    if copies is not None and (copy := near_copy(space, copies, key)) is not None:
-        return copy.get()
+    if copies is not None:
+        if (copy := near_copy(space, copies, key)) is not None:
+            return copy.get()
+    elif not named and not space.early:
+        raw = yield from command("GET", space.keys.value(name))
+        if raw is not None and (data := _plainly_fresh(raw)) is not None:
+            space.tally.add("hits")
+            space.tally.add("bytes_read", len(raw))
+            return space.values.read(data)
+    wanted = Wanted(name, call_id(), round(lock_ttl * 1000), _drawn(space), named)
     return (yield from _get_or_compute(space, wanted, fn, lives, on_error, copies))
 
 
@@ -148,12 +154,6 @@ def _get_or_compute(
     on_error: str,
     copies: NearCopies | None,
 ) -> Steps[Any]:
-    if copies is None and not wanted.tags and not space.early:
-        raw = yield from command("GET", space.keys.value(wanted.name))
-        if raw is not None and (data := _plainly_fresh(raw)) is not None:
-            space.tally.add("hits")
-            space.tally.add("bytes_read", len(raw))
-            return space.values.read(data)
     depends = [space.keys.value(wanted.name), *map(space.keys.tag, wanted.tags)]
     with nullcontext() if copies is None else copies.reading(depends) as reading:
         found = yield from ask(look(space, wanted))
@@ -418,8 +418,8 @@ def count(space: CacheSpace) -> Steps[int]:
 
 
 def _name(space: CacheSpace, key: str) -> str:
-    check_id("key", key)
-    return check_id("key with the cache's prefix", space.prefix + key)
+    name = space.prefix + check_id("key", key)
+    return check_id("key with the cache's prefix", name)
 
 
 def _lives(ttl: float, stale_ttl: float) -> tuple[int, int]:
@@ -429,6 +429,8 @@ def _lives(ttl: float, stale_ttl: float) -> tuple[int, int]:
 
 
 def _tags(space: CacheSpace, tags: Iterable[str]) -> list[str]:
+    if tags == ():
+        return []
     given = dict.fromkeys(check_ids("tags", tags))
     if len(given) > MOST_TAGS:
         raise InvalidValueError(f"tags can be {MOST_TAGS} at most, not {len(given)}")
