@@ -60,6 +60,15 @@ class CacheTally:
             except Exception:
                 _log.exception("coordination_metrics failed")
 
+    def hit(self, size: int) -> None:
+        """Count an entry that came from the server fresh."""
+        if self._metrics is None:
+            self._counts["hits"] += 1
+            self._counts["bytes_read"] += size
+        else:
+            self.add("hits")
+            self.add("bytes_read", size)
+
     def statistics(self) -> CacheStatistics:
         """Return what was counted so far."""
         return CacheStatistics(**self._counts)

@@ -139,8 +139,7 @@ def get_or_compute(
     elif not named and not space.early:
         raw = yield from command("GET", space.keys.value(name))
         if raw is not None and (data := _plainly_fresh(raw)) is not None:
-            space.tally.add("hits")
-            space.tally.add("bytes_read", len(raw))
+            space.tally.hit(len(raw))
             return space.values.read(data)
     wanted = Wanted(name, call_id(), round(lock_ttl * 1000), _drawn(space), named)
     return (yield from _get_or_compute(space, wanted, fn, lives, on_error, copies))
@@ -244,8 +243,7 @@ def look(space: Namespace, wanted: Wanted, listener: str = "") -> Operation[_Fou
 
 
 def _hit(space: CacheSpace, name: str, found: _Found, reading: Reading | None) -> Any:
-    space.tally.add("hits")
-    space.tally.add("bytes_read", len(found.raw))
+    space.tally.hit(len(found.raw))
     words, data = line_of(found.raw)
     value = space.values.read(data)
     if reading is not None:
@@ -347,7 +345,15 @@ def get(space: CacheSpace, key: str, default: Any = None) -> Steps[Any]:
     """
     name = _name(space, key)
     copies = yield from near()
-    if copies is not None and (copy := near_copy(space, copies, key)) is not None:
+    if copies is None:
+        raw = yield from command("GET", space.keys.value(name))
+        if raw is not None and (data := _plainly_fresh(raw)) is not None:
+            space.tally.hit(len(raw))
+            return space.values.read(data)
+        if raw is None:
+            space.tally.add("misses")
+            return default
+    elif (copy := near_copy(space, copies, key)) is not None:
         return copy.get()
     with nullcontext() if copies is None else copies.reading([space.keys.value(name)]) as reading:
         found = yield from ask(look(space, Wanted(name, "")))
