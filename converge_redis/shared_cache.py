@@ -102,8 +102,8 @@ class SharedCache(Facade):
 
         Raises:
             ComputeFailedError: The process that this one waited for has failed.
-            InvalidTypeError, InvalidValueError, PayloadTooLargeError: An argument is malformed, or what was
-                computed cannot be stored.
+            InvalidTypeError, InvalidValueError, PayloadTooLargeError: An argument is malformed, ``fn`` asks
+                for this key itself, or what was computed cannot be stored.
         """
         copies = self._store.near
         if copies is not None and self._metrics is None and isinstance(key, str):
@@ -248,8 +248,8 @@ class AsyncSharedCache(AsyncFacade):
 
         Raises:
             ComputeFailedError: The process that this one waited for has failed.
-            InvalidTypeError, InvalidValueError, PayloadTooLargeError: An argument is malformed, or what was
-                computed cannot be stored.
+            InvalidTypeError, InvalidValueError, PayloadTooLargeError: An argument is malformed, ``fn`` asks
+                for this key itself, or what was computed cannot be stored.
         """
         copies = self._store.near
         if copies is not None and self._metrics is None and isinstance(key, str):

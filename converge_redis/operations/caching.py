@@ -5,6 +5,7 @@ import math
 import random
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -49,6 +50,18 @@ DEFAULT_LOCK_TTL = 10.0
 SHORTEST_LOCK_TTL = 0.1
 MOST_TAGS = 100
 LONGEST_ERROR = 2000
+
+
+@dataclass(slots=True, eq=False)
+class _Computation:
+    """A computation of the caller's, known to all that it calls; tasks that it leaves see that it is over."""
+
+    cache: int
+    name: str
+    is_over: bool = False
+
+
+_computations: ContextVar[tuple[_Computation, ...]] = ContextVar("computations", default=())
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +154,8 @@ def get_or_compute(
         if raw is not None and (data := _plainly_fresh(raw)) is not None:
             space.tally.hit(len(raw))
             return space.values.read(data)
+    if any(one.cache == id(space) and one.name == name and not one.is_over for one in _computations.get()):
+        raise InvalidValueError(f"key {key!r} is asked for by its own computation, and would wait for itself")
     wanted = Wanted(name, call_id(), round(lock_ttl * 1000), _drawn(space), named)
     return (yield from _get_or_compute(space, wanted, fn, lives, on_error, copies))
 
@@ -272,10 +287,16 @@ def _compute(
 ) -> Steps[Any]:
     """Compute a value under its lock, and store it."""
     space.tally.add("computes")
+    outer, own = _computations.get(), _Computation(id(space), wanted.name)
     lock = yield from listen(partial(_keep_lock, space, wanted))
     is_over = False
     try:
-        computed = yield from compute(fn)
+        _computations.set((*outer, own))
+        try:
+            computed = yield from compute(fn)
+        finally:
+            own.is_over = True
+            _computations.set(outer)
         error = computed.error
         data = b""
         if error is None:

@@ -22,7 +22,7 @@ from converge_redis import (
 from converge_redis.cache_statistics import EVENTS
 from converge_redis.operations import caching
 from tests.backends import SECONDS, eventually
-from tests.fleet import Fleet, operation_of
+from tests.fleet import Fleet, in_thread, operation_of
 
 
 class Computation:
@@ -349,6 +349,48 @@ async def test_what_is_refused(fleet: Fleet, ask: Any, error: type[Exception], t
     assert await cache.count() == 0
     right = Computation(fleet).let_go()
     assert await cache.get_or_compute("k", right.function, 100) == "computed"  # no lock is left behind
+
+
+async def test_computations_inside_each_other(fleet: Fleet) -> None:
+    asked = list[str]()
+    if fleet.style == "sync":
+        blocking: Any = cast("Any", a_cache(fleet))._blocking
+
+        def inner() -> int:
+            asked.append("inner")
+            return 1
+
+        def outer() -> Any:
+            return blocking.get_or_compute("inner", inner, 100) + 1
+
+        def itself() -> Any:
+            return blocking.get_or_compute("itself", itself, 100)
+
+        given: Any = (outer, itself)
+        cache: Any = a_cache(fleet)
+        run: Any = lambda key, fn: in_thread(blocking.get_or_compute, key, fn, 100)  # noqa: E731
+    else:
+        cache = a_cache(fleet)
+
+        async def inner_async() -> int:
+            asked.append("inner")
+            return 1
+
+        async def outer_async() -> Any:
+            return await cache.get_or_compute("inner", inner_async, 100) + 1
+
+        async def itself_async() -> Any:
+            return await cache.get_or_compute("itself", itself_async, 100)
+
+        given = (outer_async, itself_async)
+        run = lambda key, fn: cache.get_or_compute(key, fn, 100)  # noqa: E731
+    assert await run("outer", given[0]) == 2
+    assert await cache.get("inner") == 1
+    with pytest.raises(InvalidValueError, match="'itself' is asked for by its own computation"):
+        await run("itself", given[1])
+    right = Computation(fleet).let_go()
+    assert await run("itself", right.function) == "computed"
+    assert asked == ["inner"]
 
 
 async def test_settings_that_are_refused(fleet: Fleet) -> None:

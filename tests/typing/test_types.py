@@ -8,6 +8,7 @@ from converge_redis import (
     AsyncContractNet,
     AsyncPoolManager,
     AsyncRedisStore,
+    AsyncSharedCache,
     AsyncStandardExecutor,
     AsyncTaskManager,
     AuctionOutcome,
@@ -18,14 +19,17 @@ from converge_redis import (
     DecisionOutcome,
     Delegation,
     DelegationProtocol,
+    NearStatistics,
     NegotiationProtocol,
     NegotiationSession,
     Pool,
     PoolManager,
     RedisStore,
+    SharedCache,
     Tally,
     Task,
     TaskManager,
+    VersionedValue,
 )
 
 
@@ -44,7 +48,40 @@ def blocking(tasks: TaskManager, pools: PoolManager, store: RedisStore) -> None:
     assert_type(TaskManager.wait_until_done(tasks, "task", 1), Coroutine[Any, Any, Task | None]).close()
     assert_type(pools.get_pool("pool"), Pool | None)
     assert_type(pools.get_pools_for_agent("agent"), list[str])
-    assert_type(store.put_if_absent("key", 1), bool)
+    assert_type(store.put_if_absent("key", 1, ttl=5), bool)
+    assert_type(store.compare_and_set("key", 1, 7), int | None)
+    assert_type(store.get_versioned("key"), VersionedValue | None)
+    assert_type(store.get_many(["key"]), dict[str, Any])
+    assert_type(store.list("prefix"), list[str])
+    assert_type(store.near_statistics(), NearStatistics)
+
+
+def caches(cache: SharedCache) -> None:
+    assert_type(cache.get_or_compute("key", lambda: "text", 60), str)
+
+    @cache.cached(ttl=60, key="user:{user_id}", tags=["users"])
+    def load(user_id: int, *, full: bool = False) -> dict[str, int]:
+        return {"id": user_id, "full": full}
+
+    assert_type(load(1, full=True), dict[str, int])
+    assert_type(load.key(1), str)
+    load("one")  # type: ignore[arg-type]
+    load.forget(1, other=2)  # type: ignore[call-arg]
+
+
+async def async_caches(cache: AsyncSharedCache) -> None:
+    async def compute() -> str:
+        return "text"
+
+    assert_type(await cache.get_or_compute("key", compute, 60), str)
+    assert_type(await cache.get_or_compute("key", lambda: 5, 60), int)
+
+    @cache.cached(ttl=60)
+    async def load(user_id: int) -> list[int]:
+        return [user_id]
+
+    assert_type(await load(1), list[int])
+    await load("one")  # type: ignore[arg-type]
 
 
 def protocols(
