@@ -7,7 +7,8 @@ import fakeredis
 import pytest
 
 from converge_redis import TaskManager
-from tests.backends import Backend, Servers, until
+from converge_redis.listening import listener
+from tests.backends import SECONDS, Backend, Servers, until
 from tests.fleet import Fleet, Style
 from tests.leaks import leaks
 
@@ -32,6 +33,12 @@ def make_backend(flavour: str, servers: Servers) -> Backend:
     backend = Backend(flavour, servers.url(flavour, DEBIAN if flavour == "redis" else None))
     backend.empty()
     return backend
+
+
+@pytest.fixture(autouse=True)
+def patient_farewells(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Listeners leave nothing behind, however slow the machine is."""
+    monkeypatch.setattr(listener, "FAREWELL_SECONDS", SECONDS)
 
 
 @pytest.fixture(params=FLAVOURS)

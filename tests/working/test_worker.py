@@ -141,7 +141,7 @@ def test_a_handler_that_raises_is_tried_again(store: RedisStore, manager: TaskMa
         return "at last"
 
     with working(store, handler, retries=2, backoff_sec=0.02) as (_, events):
-        task_id = manager.submit(Task())
+        task_id = manager.submit(Task(constraints={"claim_ttl_sec": 600}))  # a slow machine keeps it
         assert done(manager, task_id).result == "at last"
         until(lambda: len(events) == 6)
     assert attempts == [1, 2, 3]
