@@ -267,7 +267,7 @@ async def test_commitments_are_revealed_and_verified(fleet: Fleet) -> None:
 
 
 async def test_what_is_not_revealed_is_void(fleet: Fleet) -> None:
-    first, second = (auction(fleet, reveal_sec=0.3, deadline_sec=0.05) for _ in range(2))
+    first, second = (auction(fleet, reveal_sec=0.3, deadline_sec=0.5) for _ in range(2))
     assert await first.submit_bid("best", 9)
     assert await second.submit_bid("other", 5)
     outcome = await second.wait_for_outcome(SECONDS)
