@@ -36,6 +36,8 @@ class Codec:
 
     def __init__(self, types: ValueTypes | None = None) -> None:
         self._types = types or ValueTypes(())
+        self._packers = list[msgpack.Packer]()
+        self._hook = partial(self._value, 0)
 
     def encode(self, field: str, value: Any, limit: int) -> bytes:
         """Encode a payload.
@@ -52,7 +54,7 @@ class Codec:
             PayloadTooLargeError: The encoded payload exceeds the limit.
         """
         try:
-            data = self._pack(value, 0)
+            data = self._pack_whole(value)
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
             raise self._explain(field, value, error) from error
         if len(data) > limit:
@@ -69,13 +71,23 @@ class Codec:
             StoreReplyError: The bytes are not a payload of ours, or hold a type that is not registered.
         """
         try:
-            return msgpack.unpackb(data, ext_hook=partial(self._value, 0), strict_map_key=False, timestamp=3)
+            return msgpack.unpackb(data, ext_hook=self._hook, strict_map_key=False, timestamp=3)
         except StoreReplyError:
             raise
         except Exception as error:  # msgpack's own tree, and whatever hostile bytes provoke in it
             raise StoreReplyError(
                 f"stored data cannot be decoded: {error!r}: {shown(bytes(data[:80]))}"
             ) from error
+
+    def _pack_whole(self, value: Any) -> bytes:
+        """Pack a payload with a packer that is kept: to make one takes as long as to pack a small payload."""
+        try:
+            packer = self._packers.pop()
+        except IndexError:  # all are in use, by other threads
+            packer = msgpack.Packer(default=partial(self._extension, 0, False), strict_types=True)
+        data: bytes = packer.pack(value)
+        self._packers.append(packer)  # one that has failed is not used again
+        return data
 
     def _pack(self, value: Any, depth: int, is_field: bool = False) -> bytes:
         if depth > MOST_NESTED:

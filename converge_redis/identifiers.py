@@ -1,12 +1,16 @@
 """Ids that are made here: UUIDv7 for what users see, short random ones for calls."""
 
-import secrets
+import base64
+import os
 import threading
 import time
-import uuid
 
 _lock = threading.Lock()
 _last = 0
+_random = bytearray()
+"""Bytes of the system's random generator that are not used yet: asking for each id costs as much as the id."""
+
+RANDOM_AT_ONCE = 4096
 
 
 def uuid7() -> str:
@@ -16,15 +20,35 @@ def uuid7() -> str:
     millisecond, or after the clock was set back, still ascend (RFC 9562, section 6.2, method 3).
     """
     global _last  # noqa: PLW0603 - the one place that counts
-    nanoseconds = time.time_ns()
-    milliseconds, rest = divmod(nanoseconds, 1_000_000)
+    milliseconds, rest = divmod(time.time_ns(), 1_000_000)
+    stamp = milliseconds << 12 | (rest << 12) // 1_000_000
     with _lock:
-        _last = max(_last + 1, milliseconds << 12 | (rest << 12) // 1_000_000)
-        stamp = _last
-    number = (stamp >> 12) << 80 | 7 << 76 | (stamp & 0xFFF) << 64 | 2 << 62 | secrets.randbits(62)
-    return str(uuid.UUID(int=number))
+        _last = stamp = stamp if stamp > _last else _last + 1
+        variant = int.from_bytes(_eight_bytes()) >> 2 | 2 << 62
+    text = f"{stamp >> 12:012x}7{stamp & 0xFFF:03x}{variant:016x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def call_id() -> str:
     """Return the id of one call, by which a script knows it again: 11 characters, 64 random bits."""
-    return secrets.token_urlsafe(8)
+    with _lock:
+        return base64.urlsafe_b64encode(_eight_bytes())[:11].decode()
+
+
+def _eight_bytes() -> bytes:
+    """Return random bytes that were not used before; the caller holds the lock."""
+    if not _random:
+        _random.extend(os.urandom(RANDOM_AT_ONCE))
+    taken = bytes(_random[-8:])
+    del _random[-8:]
+    return taken
+
+
+def _forget() -> None:
+    """In a forked child: what the parent had in store is the parent's, and so may be the lock."""
+    global _lock  # noqa: PLW0603 - see above
+    _lock = threading.Lock()
+    _random.clear()
+
+
+os.register_at_fork(after_in_child=_forget)

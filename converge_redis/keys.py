@@ -12,9 +12,9 @@ from functools import lru_cache
 from urllib.parse import quote
 
 _TASK_KEYS = (
-    "task:",  # + id: hash, the state machine of one task
-    "spec:",  # + id: string, msgpack: what was submitted, never rewritten
-    "result:",  # + id: string, msgpack: what was reported
+    "task:",  # + id: string, one task: its record, what was submitted, and what was reported
+    "spec:",  # + id: string, msgpack: what was submitted, where that is too much for the record
+    "result:",  # + id: string, msgpack: what was reported, where that is too much for the record
     "lane:",  # + lane: sorted set, claimable task ids by -priority, then by id
     "lanes",  # sorted set, the names of the lanes that are not empty, in the order of their bytes
     "delayed",  # sorted set, pending task ids by the time at which they become claimable
@@ -23,6 +23,7 @@ _TASK_KEYS = (
     "claims:",  # + agent: sorted set, the task ids that the agent holds, by claim token
     "finished",  # sorted set, terminal task ids by the time at which they are deleted
     "counts",  # hash, number of tasks by state
+    "reopened:",  # + id: string, for a moment: a finished task was requeued or deleted; near copies watch it
 )
 
 # What is known of listeners; all of it expires unless they renew it (lua/shared/telling.lua).
@@ -180,12 +181,12 @@ class Keys:
     def tracked(self) -> list[str]:
         """Return what the names begin with of all keys that readers keep copies of."""
         values = [self.values[0] + part for part in ("value:", "tag:")]
-        results = [f"{shard}result:" for shard in self._shards[: self.shards]]
-        return [*values, *self.pools[:3], *results]
+        reopened = [f"{shard}reopened:" for shard in self._shards[: self.shards]]
+        return [*values, *self.pools[:3], *reopened]
 
-    def result(self, task_id: str) -> str:
-        """Return the name of a task's result."""
-        return f"{self._shards[self.shard_of(task_id)]}result:{task_id}"
+    def reopened(self, task_id: str) -> str:
+        """Return the name of the key that is written when a finished task is finished no more."""
+        return f"{self._shards[self.shard_of(task_id)]}reopened:{task_id}"
 
     def pool(self, pool_id: str) -> tuple[str, str]:
         """Return the names of a pool's record and of its members."""

@@ -6,7 +6,7 @@ import inspect
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
@@ -93,6 +93,7 @@ class RedisStore(Facade):
         self._closed = False
         self._background: tuple[BackgroundLoop, LoopRunner] | None = None
         self._lock = threading.Lock()
+        self._idle: tuple[int, list[Any]] = (os.getpid(), [])
 
     @classmethod
     def from_url(
@@ -282,6 +283,8 @@ class RedisStore(Facade):
                     return self._call(command)
                 with self._clean_connections():
                     return self._client.execute_command(*command)  # type: ignore[no-untyped-call]
+            case Batch(commands) if self._owns_client:
+                return self._exchange(commands)
             case Batch(commands):
                 with self._clean_connections(), self._client.pipeline(transaction=False) as pipeline:
                     for command in commands:
@@ -303,22 +306,55 @@ class RedisStore(Facade):
         raise AssertionError(request)
 
     def _call(self, command: Parts) -> Any:
-        """Send a command on a connection of the pool, without the layers of redis-py's client above it."""
-        pool = self._client.connection_pool
-        connection = pool.get_connection()
-        is_clean = False
-        try:
-            connection.send_packed_command([pack_command(cast("Any", command))])  # type: ignore[no-untyped-call]
-            reply = connection.read_response()
-            is_clean = True
-        except ResponseError:
-            is_clean = True
-            raise
-        finally:
-            if not is_clean:  # a reply that was not read would be taken for that of the next call
-                connection.disconnect()  # type: ignore[no-untyped-call]
-            pool.release(connection)
+        """Send a command on a connection of the store's, without the layers of redis-py's client above it."""
+        (reply,) = self._exchange((command,))
+        if isinstance(reply, Exception):
+            raise reply
         return reply
+
+    def _exchange(self, commands: Sequence[Parts]) -> Sequence[Any]:
+        """Send commands in one write; returns replies and reply errors.
+
+        Connections stay with the store between calls. One that has died meanwhile is noticed by the call,
+        which is then made again, as every call may be.
+        """
+        packed = [pack_command(cast("Any", command)) for command in commands]
+        connection = self._connection()
+        is_clean = False
+        replies = []
+        try:
+            connection.send_packed_command(packed)
+            for _ in commands:
+                try:
+                    replies.append(connection.read_response())
+                except ResponseError as error:
+                    replies.append(error)
+            is_clean = True
+        finally:
+            if is_clean and not self._closed:
+                self._idle[1].append(connection)
+            else:
+                if not is_clean:  # a reply that was not read would be taken for that of the next call
+                    connection.disconnect()
+                    self._drop_idle()  # they may have died with it
+                self._client.connection_pool.release(connection)
+        return replies
+
+    def _drop_idle(self) -> None:
+        with contextlib.suppress(IndexError):
+            while True:
+                connection = self._idle[1].pop()
+                connection.disconnect()
+                self._client.connection_pool.release(connection)
+
+    def _connection(self) -> Any:
+        pid, idle = self._idle
+        if pid != os.getpid():  # the parent goes on using its connections
+            self._idle = (os.getpid(), [])
+        else:
+            with contextlib.suppress(IndexError):
+                return idle.pop()
+        return self._client.connection_pool.get_connection()
 
     @contextlib.contextmanager
     def _clean_connections(self) -> Iterator[None]:

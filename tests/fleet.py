@@ -14,6 +14,7 @@ from converge_redis.keys import Keys
 from converge_redis.namespace import Namespace
 from converge_redis.operation import Operation, Steps
 from tests.backends import Backend
+from tests.records import edited, fields_of
 
 Style = Literal["sync", "async"]
 T = TypeVar("T")
@@ -132,17 +133,26 @@ class Fleet:
         keys = self.spaces[namespace].keys
         named = names_of(keys, task_id)
         indexes = {"lease": "leases", "due": "delayed", "deadline": "deadlines"}
+        stored: Any = self.raw.get(named["task"])
+        known = fields_of(stored)
         with self.raw.pipeline(transaction=True) as together:  # a script in between would see half of it
             for field in fields:
                 if field == "retention":
-                    kept = int(self.raw.hget(named["task"], "retention") or 86400 * 1000000)
-                    together.hset(named["task"], "finished", str(1 - kept))
+                    kept = int(known.get("retention", 86400 * 1000000))
+                    stored = edited(stored, finished=str(1 - kept))
                     together.zadd(named["finished"], {task_id: 1}, xx=True)
                 else:
-                    assert self.raw.hexists(named["task"], field), f"{task_id} has no {field}"
-                    together.hset(named["task"], field, "1")
+                    assert field in known, f"{task_id} has no {field}"
+                    stored = edited(stored, **{field: "1"})
                     together.zadd(named[indexes[field]], {task_id: 1}, xx=True)
+            together.set(named["task"], stored)
             together.execute()
+
+    def edit(self, task_id: str, namespace: str = "test", **fields: str) -> None:
+        """Change a task's record behind the scripts' back."""
+        key = names_of(self.spaces[namespace].keys, task_id)["task"]
+        stored: Any = self.raw.get(key)
+        self.raw.set(key, edited(stored, **fields))
 
 
 def operation_of(work: Operation[T] | Steps[T]) -> Operation[T]:

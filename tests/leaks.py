@@ -7,6 +7,7 @@ import redis
 
 from converge_redis.keys import Keys
 from converge_redis.namespace import Namespace
+from tests.records import fields_of
 
 
 def leaks(client: redis.Redis, spaces: Iterable[Namespace]) -> list[str]:
@@ -47,21 +48,27 @@ class _Explained:
         kind, _, last = key.partition("}:")[2].partition(":")
         if not last:
             return kind in names and kind not in {"listeners", "alarm"}
+        if kind == "reopened":
+            return int(self._client.pttl(key)) > 0
         if kind == "lane":
             return self._client.zscore(names["lanes"], last) is not None
         if kind == "claims":
             held = [raw.decode() for raw in self._client.zrange(key, 0, -1)]
-            holders = {self._client.hget(names["task:"] + task_id, "agent") for task_id in held}
-            return holders == {last.encode()}
+            holders = {self._record(names["task:"] + task_id).get("agent") for task_id in held}
+            return holders == {last}
         if f"{kind}:" in _SESSION_KINDS:
             return self._covers_session_key(names, kind, last, key)
-        state = self._client.hget(names["task:"] + last, "state")
+        state = self._record(names["task:"] + last).get("state")
         states = {
-            "task": [b"pending", b"assigned", b"running", b"completed", b"failed", b"cancelled"],
-            "spec": [b"pending", b"assigned", b"running", b"completed", b"failed", b"cancelled"],
-            "result": [b"completed", b"failed"],
+            "task": ["pending", "assigned", "running", "completed", "failed", "cancelled"],
+            "spec": ["pending", "assigned", "running", "completed", "failed", "cancelled"],
+            "result": ["completed", "failed"],
         }
         return state in states.get(kind, []) and self._keys.shard_of(last) == shard
+
+    def _record(self, key: str) -> dict[str, str]:
+        stored = self._client.get(key)
+        return fields_of(stored) if stored else {}
 
     def _covers_session_key(self, names: dict[str, str], kind: str, last: str, key: str) -> bool:
         """A session that is over, or that time ends, expires; what belongs to one expires with it."""

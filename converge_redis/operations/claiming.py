@@ -25,7 +25,7 @@ from converge_redis.operations.listening import profile_of
 from converge_redis.operations.scopes import scope_of
 from converge_redis.operations.task_replies import read_task
 from converge_redis.scripts import Script
-from converge_redis.task import Task
+from converge_redis.task import Task, TaskState
 
 _CLAIM = Script("task/claim")
 _CLAIM_NEXT = Script("task/claim_next")
@@ -240,6 +240,7 @@ def _claim_in(
     claimer: Claimer | None,
     act: str,
     claimed: Sequence[Task],
+    state: TaskState = TaskState.ASSIGNED,
 ) -> Steps[list[Task]]:
     """Claim in one shard.
 
@@ -252,11 +253,12 @@ def _claim_in(
         claimer: Who may wait; None: nobody.
         act: What the script is to do (``lua/task/claim_next.lua``).
         claimed: What was claimed in other shards: the caller must have it, also when this one fails.
+        state: The state of what it claims: assigned, or running where the work begins at once.
     """
     for _ in range(MOST_CALLS_TO_CLEAR):
         start = (call_id(), grant.agent_id, count)
         who = ("", "", "") if claimer is None else (claimer.listener, claimer.number, profile_of(visible))
-        rest = (*who, act, *grant.arguments, *visible)
+        rest = (*who, act, state, *grant.arguments, *visible)
         operation = Operation(
             _CLAIM_NEXT,
             (*space.keys.shard(shard), *grant.keys),

@@ -11,7 +11,7 @@ from converge_redis.scripts import Script
 
 _OPEN = Script("namespace/open")
 
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2
 
 
 class EvictionWarning(UserWarning):

@@ -44,12 +44,12 @@ def get_task(space: Namespace, task_id: str) -> Steps[Task | None]:
     if copies is None:
         _, row = yield from ask(work)
         return read_task(row) if row else None
-    with copies.reading([space.keys.result(task_id)]) as reading:
+    with copies.reading([space.keys.reopened(task_id)]) as reading:
         now, row = yield from ask(work)
         if not row:
             return None
         task = read_task(row)
-        if task.state.terminal and row[2] is not None:  # it changes no more, unless somebody requeues it
+        if task.state.terminal:  # it changes no more, unless somebody requeues it
             lasts = _kept_until(row) - int(now) / 1e6
             reading.keep(("get_task", task_id), task, partial(read_task, row), _size(row), lasts=lasts)
         return task

@@ -39,11 +39,12 @@ def report(
         InvalidTypeError, InvalidValueError, PayloadTooLargeError: The result cannot be stored.
     """
     data = encode("result", result, space.payload_limit)
+    read = holders_answer("report", b"ACCEPTED", agent_id, task_id)
     return Operation(
         _REPORT,
         space.keys.shard_with(check_id("task_id", task_id)),
-        (task_id, *holder(agent_id, claim_token), data, space.most_finished),
-        holders_answer("report", b"ACCEPTED", agent_id, task_id),
+        (space.most_finished, task_id, *holder(agent_id, claim_token), data),
+        lambda reply: read(reply[1]),
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
-from converge_redis.checks import check_id, check_seconds, shown
+from converge_redis.checks import MAX_PRIORITY, check_id, check_ids, check_integer, check_seconds, shown
 from converge_redis.codec import decode, encode
 from converge_redis.constraints import microseconds, record_fields
 from converge_redis.errors import InvalidTypeError, InvalidValueError, TaskExistsError
@@ -127,28 +127,54 @@ def requeue_task(space: Namespace, task_id: str) -> Steps[bool]:
     check_id("task_id", task_id)
     keys = space.keys.shard_with(task_id)
     work = Operation(_REQUEUE_TASK, keys, (call_id(), task_id), lambda reply: bool(reply[0] == b"REQUEUED"))
-    return then_forget(work, space.keys.result(task_id))
+    return then_forget(work, space.keys.reopened(task_id))
 
 
 def _entry(space: Namespace, task: Task, delay_us: int) -> _Entry:
     """Check a task and lay it out."""
     if not isinstance(task, Task):
         raise InvalidTypeError(f"task must be a Task, not {type(task).__name__} {shown(task)}")
-    task = Task.model_validate(task.__dict__)  # what was changed since it was made, inside its fields too
+    task = _checked(task)
     if task.state is not TaskState.PENDING:
         raise InvalidValueError(
             f"task.state must be pending at submit, not {shown(task.state)} (task {shown(task.id)})"
         )
-    fields: dict[str, Argument] = {
-        "lane": lane(task.pool_id, task.topic, task.required_capabilities),
-        "priority": task.priority,
-        **record_fields(task.constraints, space.claim_ttl_sec, space.retention_sec),
-    }
-    values = {name: getattr(task, name) for name in _DEFAULTS}
-    set_values = {name: value for name, value in values.items() if value != _DEFAULTS[name]}
+    rare: dict[str, Argument] = {**record_fields(task.constraints, space.claim_ttl_sec, space.retention_sec)}
+    values = task.__dict__
+    set_values = {name: values[name] for name, default in _DEFAULTS.items() if values[name] != default}
     spec = encode("task", set_values, space.payload_limit)
-    flat = [part for field in fields.items() for part in field]
-    return _Entry(task.id, spec, (task.id, spec, delay_us, len(fields), *flat))
+    place = lane(task.pool_id, task.topic, task.required_capabilities)
+    ttl = rare.pop("ttl", "")
+    flat = [part for field in rare.items() for part in field]
+    return _Entry(task.id, spec, (task.id, spec, delay_us, place, task.priority, ttl, len(rare), *flat))
+
+
+def _checked(task: Task) -> Task:
+    """Check what was changed since the task was made, inside its fields too.
+
+    Fields are checked when they are assigned, so the usual task only needs a look at what may change inside.
+    """
+    values = task.__dict__
+    is_usual = (
+        type(task) is Task
+        and type(values["objective"]) is str
+        and type(values["required_capabilities"]) is list
+        and all(_has_names(values[name]) for name in ("inputs", "outputs", "constraints"))
+    )
+    if not is_usual:
+        return Task.model_validate(values)
+    check_id("task.id", values["id"])
+    check_integer("task.priority", values["priority"], -MAX_PRIORITY, MAX_PRIORITY)
+    for name in ("pool_id", "topic"):
+        if values[name] is not None:
+            check_id(f"task.{name}", values[name])
+    if values["required_capabilities"]:
+        check_ids("task.required_capabilities", values["required_capabilities"])
+    return task
+
+
+def _has_names(values: Any) -> bool:
+    return type(values) is dict and all(type(name) is str for name in values)
 
 
 def _operation(

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import unquote
 
 from pydantic import ValidationError
 
@@ -13,29 +14,28 @@ from converge_redis.task import Task, TaskState
 
 def read_task(row: Sequence[Any]) -> Task:
     """Make a task of a reply's row (``lua/shared/reply.lua``)."""
-    task_id, spec, result = row[0].decode(), row[1], row[2]
-    record = record_of(row)
+    task_id = row[0].decode()
+    record, spec, result = _parts(row)
     if spec is None:
         raise StoreReplyError(f"task {task_id!r} has lost what was submitted: does the server evict keys?")
-    state = TaskState(record["state"])
     if "failure" in record:
         outcome: Any = _failure(task_id, record)
     else:
         outcome = None if result is None else decode(result)
+    submitted = decode(spec)
+    managed = {
+        "state": TaskState(record["state"]),
+        "assigned_to": record.get("agent"),
+        "result": outcome,
+        "claimed_at": _seconds(record, "claimed"),
+        "claim_expires_at": _seconds(record, "lease"),
+        "claim_token": int(record["token"]) if "token" in record else None,
+        "attempts": int(record.get("attempts", 0)),
+        "submitted_at": _seconds(record, "submitted"),
+        "finished_at": _seconds(record, "finished"),
+    }
     try:
-        return Task(
-            id=task_id,
-            state=state,
-            assigned_to=record.get("agent"),
-            result=outcome,
-            claimed_at=_seconds(record, "claimed"),
-            claim_expires_at=_seconds(record, "lease"),
-            claim_token=int(record["token"]) if "token" in record else None,
-            attempts=int(record.get("attempts", 0)),
-            submitted_at=_seconds(record, "submitted"),
-            finished_at=_seconds(record, "finished"),
-            **decode(spec),
-        )
+        return Task(id=task_id, **managed, **submitted)
     except (ValidationError, TypeError) as error:
         raise StoreReplyError(f"task {task_id!r} is stored in a form that cannot be read: {error}") from error
 
@@ -55,12 +55,62 @@ def read_told_task(message: bytes) -> tuple[str, Task | None]:
         start = end + 1
     if len(row) == 1:
         return row[0].decode(), None
-    return row[0].decode(), read_task([row[0], row[1] or None, row[2] or None, *row[3:]])
+    return row[0].decode(), read_task([part or None for part in row])
+
+
+_HEAD = (
+    "state",
+    "submitted",
+    "lane",
+    "priority",
+    "ttl",
+    "agent",
+    "token",
+    "lease",
+    "listener",
+    "attempts",
+    "calls",
+    "finished",
+    "size",
+)
+_STATES = {
+    "p": "pending",
+    "a": "assigned",
+    "r": "running",
+    "c": "completed",
+    "f": "failed",
+    "x": "cancelled",
+}
 
 
 def record_of(row: Sequence[Any]) -> dict[str, str]:
-    """Return the record's fields of a reply's row."""
-    return {row[i].decode(): row[i + 1].decode() for i in range(3, len(row), 2)}
+    """Return the record's fields of a reply's row, those that are set (``lua/shared/record.lua``)."""
+    return _parts(row)[0]
+
+
+def _parts(row: Sequence[Any]) -> tuple[dict[str, str], bytes | None, bytes | None]:
+    """Return the record, what was submitted and what came out."""
+    head, _, body = row[1].partition(b"\n")
+    parts = head.decode().split("|")
+    record = {name: part for name, part in zip(_HEAD, parts, strict=False) if part}
+    for part in parts[len(_HEAD) : -1]:
+        name, _, value = part.partition("=")
+        record[name] = unquote(value)
+    record["state"] = _STATES.get(record["state"], record["state"])
+    if "agent" in record:
+        record["agent"] = unquote(record["agent"])
+    if "finished" in record:  # then these count from the submission
+        submitted = int(record["submitted"])
+        for name in ("finished", "token"):
+            if name in record:
+                record[name] = str(submitted + int(record[name]))
+    if "agent" in record:
+        record.setdefault("claimed", record["token"])
+    size = int(record.pop("size", 0))
+    spec, result = body[:size] or None, body[size:] or None
+    if len(row) > 2:  # what has a key of its own
+        spec, result = spec or row[2], result or row[3]
+    return record, spec, result
 
 
 def _seconds(record: dict[str, str], field: str) -> float | None:

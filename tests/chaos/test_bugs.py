@@ -116,8 +116,8 @@ def test_a_report_that_checks_the_token_is_clean(judge: Judge, manager: TaskMana
 def test_a_report_that_does_not_check_the_token_is_found(judge: Judge) -> None:
     with broken(
         settling._REPORT,
-        "local refused = refusal(record, agent, token)",
-        'local refused = refusal(record, agent, "")',
+        "return refusal(record, agent, token)",
+        'return refusal(record, agent, "")',
     ):
         assert "not_linearizable" in judge(an_older_claim_reports())
 
@@ -139,7 +139,11 @@ def test_a_release_into_the_index_is_clean(judge: Judge, manager: TaskManager) -
 
 
 def test_a_release_that_forgets_the_index_is_found(judge: Judge, manager: TaskManager) -> None:
-    with broken(holding._RELEASE, "if not record.due then\n    enter_lane", "if false then\n    enter_lane"):
+    with broken(
+        holding._RELEASE,
+        "if not make_pending(id, record, due) then\n    enter_lane",
+        "if make_pending(id, record, due) == nil then\n    enter_lane",
+    ):
         assert judge(released_and_claimed_again()) == {"unfinished_task"}
     assert any(ID in str(violation) for violation in manager.audit())
 

@@ -52,7 +52,8 @@ async def test_what_is_wrong_is_reported_by_id(
 ) -> None:
     manager = fleet.manager(shards=shards)
     await manager.submit_many(Task(pool_id="others") for _ in range(5))
-    task = await brought_to(manager, state, id="the one")
+    large = "x" * 2000  # it has a key of its own
+    task = await brought_to(manager, state, large, id="the one", inputs={"large": large})
     assert await manager.audit() == []
     harm(fleet.raw, names_of(fleet.spaces["test"].keys, task.id), task.id)
     fleet.honest = False
@@ -109,7 +110,7 @@ async def test_an_unknown_state(fleet: Fleet) -> None:
     manager = fleet.manager()
     fleet.honest = False
     task = await brought_to(manager, "pending")
-    fleet.raw.hset(names_of(fleet.spaces["test"].keys, task.id)["task"], "state", "lost")
+    fleet.edit(task.id, state="lost")
     assert task.id in {each.id for each in await manager.audit()}
 
 

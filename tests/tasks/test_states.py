@@ -21,7 +21,7 @@ STATES = ["pending", "delayed", "assigned", "running", "completed", "failed", "c
 TERMINAL = {"completed", "failed", "cancelled"}
 
 
-async def brought_to(manager: AsyncTaskManager, state: str, **fields: Any) -> Task:
+async def brought_to(manager: AsyncTaskManager, state: str, result: Any = "result", **fields: Any) -> Task:
     """A task in a state; its holder is agent ``a``."""
     task = Task(**fields)
     await manager.submit(task, delay=1000 if state == "delayed" else 0)
@@ -30,7 +30,7 @@ async def brought_to(manager: AsyncTaskManager, state: str, **fields: Any) -> Ta
     if state == "running":
         assert await manager.start("a", task.id) is True
     if state == "completed":
-        assert await manager.report("a", task.id, "result") is True
+        assert await manager.report("a", task.id, result) is True
     if state == "failed":
         assert await manager.fail_task(task.id, "reason") is True
     if state == "cancelled":
@@ -210,8 +210,7 @@ async def test_tokens_grow_also_when_the_clock_was_set_back(fleet: Fleet) -> Non
     manager = fleet.manager()
     task = await brought_to(manager, "assigned")
     await manager.release("a", task.id)
-    key = fleet.spaces["test"].keys.shard_with(task.id)[0] + "task:" + task.id
-    fleet.raw.hset(key, "token", str(2**53 - 10))
+    fleet.edit(task.id, token=str(2**53 - 10))
     (again,) = await manager.claim_next("a")
     assert again.claim_token == 2**53 - 9
 

@@ -132,7 +132,7 @@ async def test_extend_claim_renews_the_lease(fleet: Fleet) -> None:
     assert lease_of(fleet, task.id) == pytest.approx(task.claimed_at + 1000, abs=0.001)
     names = names_of(fleet.spaces["test"].keys, task.id)
     soon = int((task.claimed_at + 100) * 1e6)
-    fleet.raw.hset(names["task"], "lease", str(soon))
+    fleet.edit(task.id, lease=str(soon))
     fleet.raw.zadd(names["leases"], {task.id: soon})
     assert await manager.extend_claim("a", task.id, claim_token=task.claim_token) is True
     assert lease_of(fleet, task.id) >= task.claimed_at + 1000
@@ -142,11 +142,10 @@ async def test_extend_claim_renews_the_lease(fleet: Fleet) -> None:
 async def test_timeout_sec_ends_a_claim_whatever_the_renewals(fleet: Fleet) -> None:
     manager = fleet.manager()
     task = await brought_to(manager, "assigned", constraints={"claim_ttl_sec": 600, "timeout_sec": 1000})
-    names = names_of(fleet.spaces["test"].keys, task.id)
     assert task.claimed_at is not None
     assert lease_of(fleet, task.id) == pytest.approx(task.claimed_at + 600, abs=0.001)
     begun = task.claimed_at - 900
-    fleet.raw.hset(names["task"], "claimed", str(int(begun * 1e6)))
+    fleet.edit(task.id, claimed=str(int(begun * 1e6)))
     assert await manager.extend_claim("a", task.id) is True
     assert lease_of(fleet, task.id) == pytest.approx(begun + 1000, abs=0.001)
 
@@ -327,7 +326,7 @@ async def test_many_expired_claims_of_others_do_not_hide_work(fleet: Fleet) -> N
         fleet.past(task, "lease")
     own = await expired(fleet, manager)
     names = names_of(fleet.spaces["test"].keys, own.id)
-    fleet.raw.hset(names["task"], "lease", "2")
+    fleet.edit(own.id, lease="2")
     fleet.raw.zadd(names["leases"], {own.id: 2})  # behind all the others
     assert [task.id for task in await manager.claim_next("b", pool_ids=[])] == [own.id]
 

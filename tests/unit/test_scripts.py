@@ -51,7 +51,7 @@ def test_the_shard_has_the_names_of_keys_py() -> None:
         (holding.start(SPACE, "a", "t"), True),
         (holding.extend_claim(SPACE, "a", "t"), False),
         (holding.release(SPACE, "a", "t"), True),
-        (settling.report(SPACE, "a", "t", 1), True),
+        (settling.report(SPACE, "a", "t", 1), False),
         (settling.fail_task(SPACE, "t", "r"), True),
         (settling.cancel_task(SPACE, "t"), True),
         (operation_of(submitting.requeue_task(SPACE, "t")), True),

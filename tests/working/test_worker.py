@@ -23,6 +23,7 @@ from converge_redis import (
     current_claim,
 )
 from tests.backends import SECONDS, Backend, until
+from tests.records import edited
 
 LEASE = 0.4
 
@@ -365,9 +366,10 @@ def test_a_cancellation_that_nobody_heard_is_noticed_later(
         task_id = manager.submit(Task(constraints={"claim_ttl_sec": 600}))
         assert begun.wait(SECONDS)
         with client.pipeline(transaction=True) as together:
-            keys = store.namespace.keys.named(0)
+            key = store.namespace.keys.named(0)["task:"] + task_id
             together.client_kill_filter(_type="pubsub")
-            together.hset(keys["task:"] + task_id, "listener", "somebody else")
+            stored: Any = client.get(key)
+            together.set(key, edited(stored, listener="somebody else"))
             together.execute()
         manager.cancel_task(task_id)
         until(lambda: events.of(task_id) == ["claimed", "lost"])

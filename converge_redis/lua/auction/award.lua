@@ -28,7 +28,7 @@ if winner then
   elseif record.state ~= "pending" then
     return { "REFUSED", "not_pending" }
   end
-  assign(task, record, winner, call, "")
+  assign(task, record, winner, call)
 end
 if outcome then
   outcome.awarded = winner and task

@@ -26,6 +26,6 @@ if not record then
 elseif record.state ~= "pending" then
   return { "REFUSED", "not_pending" }
 end
-assign(id, record, contractor, call, "")
+assign(id, record, contractor, call)
 end_call(id, contract, now, { state = "awarded", contractor = agent })
 return { "DONE" }

@@ -33,15 +33,22 @@ end
 -- Tells the time keeper, or another listener in its place, of a time before the one that it knows.
 local MOST_TOLD = 100
 
+local expected -- the time that the keeper knows of
+
 local function expect(at)
+  if expected and expected <= at then
+    return
+  end
   local known = redis.call("HMGET", alarm, "listener", "at")
-  if not known[1] or tonumber(known[2]) <= at then
+  expected = known[1] and tonumber(known[2]) or 0
+  if expected <= at then
     return
   end
   local keeper, message = known[1], "time " .. int(math.max(at - now, 0))
   for _ = 1, MOST_TOLD do
     if tell(keeper, message) then
       redis.call("HSET", alarm, "listener", keeper, "at", int(at))
+      expected = at
       return
     end
     keeper = redis.call("ZRANGE", listeners, -1, -1)[1]

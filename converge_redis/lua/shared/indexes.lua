@@ -2,7 +2,8 @@
 --   pending            its lane, or `delayed` until it is due
 --   assigned, running  `leases` and the agent's `claims`
 --   completed, failed, cancelled   `finished`
--- and in `deadlines` as long as it is not terminal and has one.
+-- and in `deadlines` as long as it is not terminal and has one. What scripts do to many tasks at once goes
+-- into an index by one command; members are lists of ids, entries lists of score, id, score, id, …
 --@include shared/record
 --@include shared/waiting
 
@@ -10,27 +11,34 @@ local function is_claimed(record)
   return record.state == "assigned" or record.state == "running"
 end
 
-local function is_terminal(record)
-  return record.state == "completed" or record.state == "failed" or record.state == "cancelled"
+local function count(state, number)
+  redis.call("HINCRBY", counts, state, number)
 end
 
-local function enter_lane(id, record)
-  redis.call("ZADD", lane_prefix .. record.lane, int(0 - tonumber(record.priority)), id)
-  redis.call("ZADD", lanes, 0, record.lane)
-  wake(record.lane)
-end
-
-local function leave_lane(id, record)
-  local lane = lane_prefix .. record.lane
-  redis.call("ZREM", lane, id)
-  if redis.call("EXISTS", lane) == 0 then
-    redis.call("ZREM", lanes, record.lane)
+local function enter_lane(name, entries)
+  redis.call("ZADD", lane_prefix .. name, unpack(entries))
+  redis.call("ZADD", lanes, 0, name)
+  for _ = 1, #entries, 2 do
+    wake(name)
   end
 end
 
--- Takes a task out of the indexes of its present state.
+local function leave_lane(name, members)
+  local lane = lane_prefix .. name
+  redis.call("ZREM", lane, unpack(members))
+  if redis.call("EXISTS", lane) == 0 then
+    redis.call("ZREM", lanes, name)
+  end
+end
+
+-- The entry of a task in its lane.
+local function place_of(id, record)
+  return { int(0 - tonumber(record.priority)), id }
+end
+
+-- Takes a task out of the indexes of its present state; the record is still to be saved.
 local function leave(id, record)
-  redis.call("HINCRBY", counts, record.state, -1)
+  count(record.state, -1)
   if is_claimed(record) then
     redis.call("ZREM", leases, id)
     redis.call("ZREM", claims .. record.agent, id)
@@ -38,8 +46,8 @@ local function leave(id, record)
     redis.call("ZREM", finished, id)
   elseif record.due then
     redis.call("ZREM", delayed, id)
-    drop(id, record, { "due" })
+    record.due = nil
   else
-    leave_lane(id, record)
+    leave_lane(record.lane, { id })
   end
 end

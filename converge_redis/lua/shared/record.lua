@@ -1,40 +1,161 @@
--- A task's record: a hash whose fields are few and short, so that it stays compact in memory.
---   state, lane, priority, submitted              from submit on; times in microseconds
---   ttl, timeout, deadline, retries, retention    only where the task sets them
---   due                                           while pending and delayed
---   agent, token, claimed, lease, listener        while claimed; agent and token stay when it is finished
---   attempts, expiries, lost, last_agent          what happened before: claims, expired claims, the last ones
---   finished, failure                             when terminal; failure: a reason given by the rules
---   calls                                         ids of the last calls that changed the record
+-- A task's record: one string, `<head>\n<spec><result>`, so that a task takes one key and few bytes
+-- (docs/decisions/task-records.md). A spec or a result of more than MOST_INSIDE bytes has a key of its own,
+-- so that no transition rewrites it. The head is text, with `|` after each part:
+--   state (its letter), submitted, lane, priority, ttl     from submit on; "": the lane `::`, the priority 0
+--   agent, token, lease, listener                          while claimed; agent and token also when finished
+--   attempts                                               the claims so far
+--   calls                                                  ids of the last calls that changed the record
+--   finished                                               when terminal
+--   size                                                   of the spec inside; "" when it has its own key
+--   name=value|…                                           what few tasks have (RARE, below)
+-- Times are in microseconds; once a task is finished, `token` and `finished` count from `submitted`.
+-- operations/task_replies.py reads the same.
 --@include shared/shard
 
+local MOST_INSIDE = 1024
+
+--   timeout, deadline, retries, retention   only where the task sets them
+--   due                                     while pending and delayed
+--   claimed                                 when the claim began, where that is not the token
+--   expiries, lost, last_agent              what happened before: expired claims, the last ones
+--   failure                                 a reason given by the rules
+local RARE = {
+  "timeout",
+  "deadline",
+  "retries",
+  "retention",
+  "due",
+  "claimed",
+  "expiries",
+  "lost",
+  "last_agent",
+  "failure",
+}
+
+local function is_terminal(record)
+  return record.finished ~= nil
+end
+
+local function unescape(text)
+  if string.find(text, "%", 1, true) then
+    return (string.gsub(text, "%%(%x%x)", { ["25"] = "%", ["7C"] = "|", ["0A"] = "\n" }))
+  end
+  return text
+end
+
+local HEAD = "^(%a+)|(%d*)|([^|]*)|([^|]*)|(%d*)|([^|]*)|(%-?%d*)|(%d*)|([^|]*)|(%d*)|([^|]*)|"
+  .. "(%-?%d*)|(%d*)|([^\n]*)\n()"
+
+-- Not a table: one would be made by every script.
+local function state_of(letter)
+  return letter == "p" and "pending"
+    or letter == "a" and "assigned"
+    or letter == "r" and "running"
+    or letter == "c" and "completed"
+    or letter == "f" and "failed"
+    or letter == "x" and "cancelled"
+    or letter
+end
+
 local function load(id)
-  local flat = redis.call("HGETALL", tasks .. id)
-  if #flat == 0 then
+  local text = redis.call("GET", tasks .. id)
+  if not text then
     return nil
   end
-  local record = {}
-  for i = 1, #flat, 2 do
-    record[flat[i]] = flat[i + 1]
+  local letter, submitted, lane, priority, ttl, agent, token, lease, listener, attempts, calls, ended, size,
+    rest, at = string.match(text, HEAD)
+  local record = {
+    text = text,
+    state = state_of(letter),
+    submitted = submitted,
+    lane = lane == "" and "::" or lane,
+    priority = priority == "" and "0" or priority,
+    ttl = ttl ~= "" and ttl or nil,
+    agent = agent ~= "" and unescape(agent) or nil,
+    token = token ~= "" and token or nil,
+    lease = lease ~= "" and lease or nil,
+    listener = listener ~= "" and listener or nil,
+    attempts = attempts ~= "" and attempts or nil,
+    calls = calls ~= "" and calls or nil,
+    size = size ~= "" and tonumber(size) or nil,
+    body = string.sub(text, at),
+  }
+  if rest ~= "" then
+    for name, value in string.gmatch(rest, "([%a_]+)=([^|]*)|") do
+      record[name] = unescape(value)
+    end
   end
+  if ended ~= "" then
+    record.finished = int(submitted + ended)
+    record.token = record.token and int(submitted + token)
+  end
+  record.claimed = record.claimed or (record.agent and record.token)
   return record
 end
 
-local function change(id, record, fields)
-  local flat = {}
-  for name, value in pairs(fields) do
-    record[name] = value
-    flat[#flat + 1] = name
-    flat[#flat + 1] = value
+-- User text in a head must not end a part of it.
+local function escape(text)
+  if string.find(text, "[%%|\n]") then
+    return (string.gsub(text, "[%%|\n]", { ["%"] = "%25", ["|"] = "%7C", ["\n"] = "%0A" }))
   end
-  redis.call("HSET", tasks .. id, unpack(flat))
+  return text
 end
 
-local function drop(id, record, names)
-  for _, name in ipairs(names) do
-    record[name] = nil
+local function save(id, record)
+  local letter = record.state == "cancelled" and "x" or string.sub(record.state, 1, 1)
+  local lane = record.lane == "::" and "" or record.lane
+  local priority = record.priority == "0" and "" or record.priority
+  local agent = record.agent and escape(record.agent) or ""
+  local token, ended = record.token or "", ""
+  local rest = ""
+  for i = 1, #RARE do
+    local name = RARE[i]
+    local value = record[name]
+    if value and not (name == "claimed" and value == token) then
+      rest = rest .. name .. "=" .. escape(value) .. "|"
+    end
   end
-  redis.call("HDEL", tasks .. id, unpack(names))
+  if record.finished then
+    ended = int(record.finished - record.submitted)
+    token = token ~= "" and int(token - record.submitted) or ""
+  end
+  -- One expression: it takes one buffer, where a table of parts takes several.
+  record.text = letter .. "|" .. record.submitted .. "|" .. lane .. "|" .. priority .. "|"
+    .. (record.ttl or "") .. "|" .. agent .. "|" .. token .. "|" .. (record.lease or "") .. "|"
+    .. (record.listener or "") .. "|" .. (record.attempts or "") .. "|" .. (record.calls or "") .. "|"
+    .. ended .. "|" .. (record.size or "") .. "|" .. rest .. "\n" .. record.body
+  redis.call("SET", tasks .. id, record.text)
+end
+
+-- What was submitted, and what came out; nil when there is none.
+local function spec_of(id, record)
+  return record.size and string.sub(record.body, 1, record.size) or redis.call("GET", specs .. id) or nil
+end
+
+local function result_of(id, record)
+  local inside = string.sub(record.body, (record.size or 0) + 1)
+  return inside ~= "" and inside or record.finished and redis.call("GET", results .. id) or nil
+end
+
+local function put_spec(id, record, spec)
+  local is_small = #spec <= MOST_INSIDE
+  record.size, record.body = is_small and #spec or nil, is_small and spec or ""
+  if not is_small then
+    redis.call("SET", specs .. id, spec)
+  end
+end
+
+local function put_result(id, record, result)
+  if #result <= MOST_INSIDE then
+    record.body = record.body .. result
+  else
+    redis.call("SET", results .. id, result)
+  end
+end
+
+local function drop_result(id, record)
+  record.body = string.sub(record.body, 1, record.size or 0)
+  redis.call("DEL", results .. id)
 end
 
 -- A call whose reply was lost is sent again with the same call id. The record remembers the last four.

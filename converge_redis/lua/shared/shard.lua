@@ -6,4 +6,5 @@ local tasks, specs, results = base .. "task:", base .. "spec:", base .. "result:
 local lane_prefix, lanes = base .. "lane:", base .. "lanes"
 local delayed, deadlines, leases = base .. "delayed", base .. "deadlines", base .. "leases"
 local claims, finished, counts = base .. "claims:", base .. "finished", base .. "counts"
+local reopened = base .. "reopened:"
 local watchers, listeners, alarm = base .. "watchers:", base .. "listeners", base .. "alarm"

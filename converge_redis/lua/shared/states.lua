@@ -5,57 +5,59 @@
 
 local DEFAULT_RETENTION = 86400 * 1000000
 
--- Makes a task pending, claimable from `due` on (0: at once). Its record must be out of all indexes.
-local function enter_pending(id, record, due, fields)
-  fields.state = "pending"
+-- Makes a record pending, claimable from `due` on (0: at once), and returns whether it is delayed; where it
+-- is not, it is still to enter its lane. It must be out of all indexes.
+local function make_pending(id, record, due)
+  record.state = "pending"
   if due > now then
-    fields.due = int(due)
-    redis.call("ZADD", delayed, fields.due, id)
+    record.due = int(due)
+    redis.call("ZADD", delayed, record.due, id)
     expect(due)
   end
-  change(id, record, fields)
-  redis.call("HINCRBY", counts, "pending", 1)
-  if not record.due then
-    enter_lane(id, record)
+  save(id, record)
+  return record.due ~= nil
+end
+
+local function enter_pending(id, record, due)
+  count("pending", 1)
+  if not make_pending(id, record, due) then
+    enter_lane(record.lane, place_of(id, record))
   end
 end
 
 -- A claim ends when its lease runs out, at the latest `timeout` after it began; without either, never.
-local function lease_end(record, claimed)
+local function set_lease(record)
   local ends = record.ttl and now + tonumber(record.ttl)
-  local latest = record.timeout and claimed + tonumber(record.timeout)
-  return ends and latest and math.min(ends, latest) or ends or latest or nil
-end
-
-local function set_lease(id, record, claimed, fields)
-  local ends = lease_end(record, claimed)
+  local latest = record.timeout and tonumber(record.claimed) + tonumber(record.timeout)
+  ends = ends and latest and math.min(ends, latest) or ends or latest or nil
   if ends then
-    fields.lease = int(ends)
+    record.lease = int(ends)
     expect(ends)
   end
-  redis.call("ZADD", leases, fields.lease or "+inf", id)
 end
 
--- pending -> assigned. Tokens only grow, also when the server's clock was set back. The listener ("": none)
--- is told when the claim ends by somebody else's doing.
-local function assign(id, record, agent, call, listener)
+-- Makes a record assigned; or running, for a claimer that begins at once. It must be out of all indexes, and
+-- is still to enter those of claims. Tokens only grow, also when the server's clock was set back. The
+-- listener ("": none) is told when the claim ends by somebody else's doing.
+local function make_claimed(id, record, agent, call, listener, state)
+  record.state = state
+  record.agent = agent
+  record.token = record.token and int(math.max(tonumber(record.token) + 1, now)) or now_text
+  record.claimed = now_text
+  record.attempts = record.attempts and int(tonumber(record.attempts) + 1) or "1"
+  record.calls = remember(record, call)
+  record.listener = listener ~= "" and listener or nil
+  set_lease(record)
+  save(id, record)
+end
+
+-- pending -> assigned
+local function assign(id, record, agent, call)
   leave(id, record)
-  local token = int(math.max(tonumber(record.token or 0) + 1, now))
-  local fields = {
-    state = "assigned",
-    agent = agent,
-    token = token,
-    claimed = int(now),
-    attempts = int(tonumber(record.attempts or 0) + 1),
-    calls = remember(record, call),
-  }
-  if listener ~= "" then
-    fields.listener = listener
-  end
-  set_lease(id, record, now, fields)
-  change(id, record, fields)
-  redis.call("ZADD", claims .. agent, token, id)
-  redis.call("HINCRBY", counts, "assigned", 1)
+  make_claimed(id, record, agent, call, "", "assigned")
+  redis.call("ZADD", leases, record.lease or "+inf", id)
+  redis.call("ZADD", claims .. agent, record.token, id)
+  count("assigned", 1)
 end
 
 -- Tells the holder, if somebody listens for it, that its claim ends by somebody else's doing.
@@ -66,11 +68,11 @@ local function tell_holder(id, record)
 end
 
 -- assigned, running -> pending: given back, or expired.
-local function unassign(id, record, due, fields)
+local function unassign(id, record, due)
   leave(id, record)
-  fields.last_agent = record.agent
-  drop(id, record, { "agent", "claimed", "lease", "listener" })
-  enter_pending(id, record, due, fields)
+  record.last_agent = record.agent
+  record.agent, record.claimed, record.lease, record.listener = nil, nil, nil, nil
+  enter_pending(id, record, due)
 end
 
 -- Tells those who wait for a task that it has ended, with the whole of it unless that is much.
@@ -84,11 +86,10 @@ local function tell_watchers(id, record)
   end
   redis.call("DEL", key)
   local parts = { "done" }
-  local size = redis.call("STRLEN", specs .. id) + redis.call("STRLEN", results .. id)
-  local row = size <= MOST_TOLD_BYTES and task_reply(id, record) or { id }
-  for i = 1, #row, 1 do
-    local part = row[i] or ""
-    parts[i + 1] = #part .. ":" .. part
+  local outside = redis.call("STRLEN", specs .. id) + redis.call("STRLEN", results .. id)
+  local row = #record.text + outside <= MOST_TOLD_BYTES and task_reply(id, record) or { id }
+  for i, part in ipairs(row) do
+    parts[i + 1] = #(part or "") .. ":" .. (part or "")
   end
   local message = table.concat(parts, " ")
   for _, listener in ipairs(heard) do
@@ -96,19 +97,26 @@ local function tell_watchers(id, record)
   end
 end
 
--- pending, assigned, running -> completed, failed, cancelled; tells those who wait.
-local function settle(id, record, state, fields)
-  leave(id, record)
+-- Makes a record completed, failed or cancelled, with a result or nil; it must be out of all indexes but
+-- `deadlines`. Returns when its retention ends: it is still to enter `finished`, and its watchers to be told.
+local function make_finished(id, record, state, result)
   if record.deadline then
     redis.call("ZREM", deadlines, id)
   end
-  fields.state = state
-  fields.finished = int(now)
-  change(id, record, fields)
-  if record.lease or record.listener then
-    drop(id, record, { "lease", "listener" })
+  if result then
+    put_result(id, record, result)
   end
-  redis.call("HINCRBY", counts, state, 1)
-  redis.call("ZADD", finished, int(now + tonumber(record.retention or DEFAULT_RETENTION)), id)
+  record.state = state
+  record.finished = now_text
+  record.lease, record.listener = nil, nil
+  save(id, record)
+  return int(now + (tonumber(record.retention) or DEFAULT_RETENTION))
+end
+
+-- pending, assigned, running -> completed, failed, cancelled; tells those who wait.
+local function settle(id, record, state, result)
+  leave(id, record)
+  redis.call("ZADD", finished, make_finished(id, record, state, result), id)
+  count(state, 1)
   tell_watchers(id, record)
 end

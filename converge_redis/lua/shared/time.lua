@@ -32,12 +32,13 @@ local function expire(id, record)
 
   tell_holder(id, record)
   local expiries = tonumber(record.expiries or 0) + 1
-  local fields = { expiries = int(expiries), lost = lost_claims(record, expiries) }
+  record.lost = lost_claims(record, expiries)
+  record.expiries = int(expiries)
   if record.retries and expiries > tonumber(record.retries) then
-    fields.failure = "max_retries"
-    settle(id, record, "failed", fields)
+    record.failure = "max_retries"
+    settle(id, record, "failed")
   else
-    unassign(id, record, 0, fields)
+    unassign(id, record, 0)
   end
 end
 
@@ -48,13 +49,15 @@ local function catch_up(id, record, at)
   end
   if record.deadline and tonumber(record.deadline) <= now then
     tell_holder(id, record)
-    settle(id, record, "failed", { failure = "deadline" })
+    record.failure = "deadline"
+    settle(id, record, "failed")
   elseif record.lease and tonumber(record.lease) <= at then
     expire(id, record)
   elseif record.due and tonumber(record.due) <= now then
     redis.call("ZREM", delayed, id)
-    drop(id, record, { "due" })
-    enter_lane(id, record)
+    record.due = nil
+    save(id, record)
+    enter_lane(record.lane, place_of(id, record))
   end
 end
 
@@ -64,6 +67,11 @@ local function load_current(id)
     catch_up(id, record, now)
   end
   return record
+end
+
+-- Tells those who keep copies of a finished task that it is that no more, or has gone: they watch this key.
+local function reopen(id)
+  redis.call("SET", reopened .. id, "", "PX", 1)
 end
 
 -- Deletes a finished task whose retention is over.
@@ -87,6 +95,7 @@ local function trim(most)
       local record = load(id)
       if record then
         purge(id, record)
+        reopen(id)
       else
         redis.call("ZREM", finished, id)
       end

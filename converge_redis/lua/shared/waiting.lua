@@ -146,8 +146,13 @@ local function queues()
 end
 
 -- Wakes one of those who wait and may claim from a lane.
+local someone_listens
+
 local function wake(lane)
-  if redis.call("EXISTS", listeners) == 1 then
+  if someone_listens == nil then
+    someone_listens = redis.call("EXISTS", listeners) == 1
+  end
+  if someone_listens then
     queues().wake(lane)
   end
 end

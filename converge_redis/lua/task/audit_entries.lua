@@ -47,14 +47,14 @@ local function check_task(id, record)
   if record.state == "pending" and not record.due and not redis.call("ZSCORE", lanes, record.lane or "") then
     violation(id, "missing_lane", record.lane or "")
   end
-  if redis.call("EXISTS", specs .. id) == 0 then
+  if not spec_of(id, record) then
     violation(id, "missing_spec", specs .. id)
   end
-  if record.state == "completed" and redis.call("EXISTS", results .. id) == 0 then
+  local has_result = #record.body > (record.size or 0) or redis.call("EXISTS", results .. id) == 1
+  if record.state == "completed" and not has_result then
     violation(id, "missing_result", results .. id)
   end
-  local may_have_result = record.state == "completed" or record.state == "failed"
-  if not may_have_result and redis.call("EXISTS", results .. id) == 1 then
+  if has_result and record.state ~= "completed" and record.state ~= "failed" then
     violation(id, "unexpected_result", results .. id)
   end
 end

@@ -18,6 +18,7 @@ if is_terminal(record) then
   return { "TERMINAL" }
 end
 tell_holder(id, record)
-settle(id, record, "cancelled", { calls = remember(record, call) })
+record.calls = remember(record, call)
+settle(id, record, "cancelled")
 trim(most)
 return { "CANCELLED" }

@@ -28,6 +28,6 @@ end
 if record.due then
   return { "NOT_DUE" }
 end
-assign(id, record, agent, call, "")
+assign(id, record, agent, call)
 sweep()
 return { "CLAIMED" }

@@ -14,12 +14,12 @@ local function extend(id, agent, token)
   if refused then
     return refused
   end
-  local fields = {}
-  set_lease(id, record, tonumber(record.claimed), fields)
-  if fields.lease then
-    change(id, record, fields)
+  set_lease(record)
+  if record.lease then
+    redis.call("ZADD", leases, record.lease, id)
+    save(id, record)
   end
-  return { "EXTENDED", fields.lease and int(tonumber(fields.lease) - now) or "" }
+  return { "EXTENDED", record.lease and int(tonumber(record.lease) - now) or "" }
 end
 
 local reply = { "OK" }

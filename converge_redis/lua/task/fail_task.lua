@@ -28,7 +28,7 @@ elseif is_terminal(record) then
 else
   tell_holder(id, record)
 end
-redis.call("SET", results .. id, reason)
-settle(id, record, "failed", { calls = remember(record, call) })
+record.calls = remember(record, call)
+settle(id, record, "failed", reason)
 trim(most)
 return { "FAILED" }

@@ -22,8 +22,7 @@ local refused = refusal(record, agent, token)
 if refused then
   return refused
 end
-unassign(id, record, now + delay, {
-  attempts = int(tonumber(record.attempts) - 1 + counts_for),
-  calls = remember(record, call),
-})
+record.attempts = int(tonumber(record.attempts) - 1 + counts_for)
+record.calls = remember(record, call)
+unassign(id, record, now + delay)
 return { "RELEASED" }

@@ -1,31 +1,56 @@
--- report: assigned, running -> completed, by the holder, with the result.
+-- report: assigned, running -> completed, by the holder, with the result, for one task or several.
 -- KEYS[1]   the shard (shared/shard.lua)
--- ARGV[1]   task id
--- ARGV[2]   agent id
--- ARGV[3]   claim token, or "" to know the holder by its agent id
--- ARGV[4]   result (msgpack)
--- ARGV[5]   the most finished tasks to keep in the shard, or ""
--- Reply     {"ACCEPTED"}: stored now, or by the same report before
+-- ARGV[1]   the most finished tasks to keep in the shard, or ""
+-- ARGV[…]   for each task: id, agent id, claim token or "" to know the holder by its agent id, and result
+--           (msgpack)
+-- Reply     {"OK", outcome, …}, for each task {"ACCEPTED"}: stored now, or by the same report before |
 --           {"UNKNOWN"} | a refusal (shared/holder.lua)
 --@include shared/holder
 
-local id, agent, token, result, most = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
-local record = load_current(id)
-if not record then
-  return { "UNKNOWN" }
+local most = ARGV[1]
+
+-- Returns why a task cannot be completed, or that it is; nil where it is to be.
+local function outcome(id, agent, token, result, record)
+  if not record then
+    return { "UNKNOWN" }
+  elseif
+    record.state == "completed"
+    and is_holder(record, agent, token)
+    and result_of(id, record) == result
+  then
+    return { "ACCEPTED" }
+  end
+  return refusal(record, agent, token)
 end
-if
-  record.state == "completed"
-  and is_holder(record, agent, token)
-  and redis.call("GET", results .. id) == result
-then
-  return { "ACCEPTED" }
+
+local reply = { "OK" }
+local done, held, entries = {}, {}, {} -- records; ids by agent; what enters `finished`
+for i = 2, #ARGV, 4 do
+  local id, agent, token, result = unpack(ARGV, i, i + 3)
+  local record = load_current(id)
+  local told = outcome(id, agent, token, result, record)
+  if not told then
+    told = { "ACCEPTED" }
+    count(record.state, -1)
+    held[agent] = held[agent] or {}
+    table.insert(held[agent], id)
+    record.calls = nil -- the result tells that this call was made before
+    entries[#entries + 1] = make_finished(id, record, "completed", result)
+    entries[#entries + 1] = id
+    done[#done + 1] = record
+  end
+  reply[#reply + 1] = told
 end
-local refused = refusal(record, agent, token)
-if refused then
-  return refused
+if #done > 0 then
+  for agent, members in pairs(held) do
+    redis.call("ZREM", leases, unpack(members))
+    redis.call("ZREM", claims .. agent, unpack(members))
+  end
+  count("completed", #done)
+  redis.call("ZADD", finished, unpack(entries))
+  for i, record in ipairs(done) do
+    tell_watchers(entries[2 * i], record)
+    trim(most)
+  end
 end
-redis.call("SET", results .. id, result)
-settle(id, record, "completed", {})
-trim(most)
-return { "ACCEPTED" }
+return reply

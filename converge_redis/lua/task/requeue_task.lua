@@ -24,11 +24,11 @@ if record.deadline then
   redis.call("ZADD", deadlines, record.deadline, id)
 end
 leave(id, record)
-redis.call("DEL", results .. id)
-local fields = { calls = remember(record, call) }
-if record.agent then
-  fields.last_agent = record.agent
-end
-drop(id, record, { "agent", "claimed", "finished", "failure", "expiries", "lost" })
-enter_pending(id, record, 0, fields)
+drop_result(id, record)
+reopen(id)
+record.calls = remember(record, call)
+record.last_agent = record.agent or record.last_agent
+record.agent, record.claimed, record.finished = nil, nil, nil
+record.failure, record.expiries, record.lost = nil, nil, nil
+enter_pending(id, record, 0)
 return { "REQUEUED" }

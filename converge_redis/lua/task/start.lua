@@ -19,6 +19,7 @@ end
 if record.state == "assigned" then
   redis.call("HINCRBY", counts, "assigned", -1)
   redis.call("HINCRBY", counts, "running", 1)
-  change(id, record, { state = "running" })
+  record.state = "running"
+  save(id, record)
 end
 return { "STARTED" }
