@@ -68,8 +68,8 @@ class ChildProcess:
         self.ended.set()
 
 
-# Scripts make and drop many small tables. With longer lists of free pieces the C library of Linux takes a fifth
-# less time for a script; others ignore the variable.
+# Scripts make and drop many small tables. With longer lists of free pieces the C library of Linux takes a
+# fifth less time for a script; others ignore the variable.
 _TUNED = {"GLIBC_TUNABLES": "glibc.malloc.tcache_count=2000"}
 
 

@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import math
 import random
+import threading
 import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
@@ -36,27 +38,21 @@ class _Lease:
 
     Attributes:
         ends: When the lease may have run out, on ``time.monotonic()``.
+        due: When it is to be renewed, likewise; infinite while a renewal is under way.
     """
 
-    __slots__ = ("end_timer", "ends", "failures", "is_kept", "renewal_timer", "task")
+    __slots__ = ("due", "ends", "failures", "is_kept", "task")
 
-    def __init__(self, task: Task, ends: float) -> None:
+    def __init__(self, task: Task, ends: float, due: float) -> None:
         self.task = task
         self.ends = ends
+        self.due = due
         self.failures = 0
         self.is_kept = True
-        self.renewal_timer: asyncio.TimerHandle | None = None
-        self.end_timer: asyncio.TimerHandle | None = None
 
     @property
     def key(self) -> tuple[str, int]:
         return self.task.id, self.task.claim_token or 0
-
-    def drop(self) -> None:
-        self.is_kept = False
-        for timer in (self.renewal_timer, self.end_timer):
-            if timer is not None:
-                timer.cancel()
 
 
 class ClaimKeeper:
@@ -78,7 +74,9 @@ class ClaimKeeper:
         self._space = store.namespace
         self._on_claim_lost = on_claim_lost
         self._leases = dict[tuple[str, int], _Lease]()
-        self._due: list[_Lease] = []
+        self._lock = threading.Lock()  # of the leases: most claims begin and end without the keeper's thread
+        self._wakes_at = math.inf
+        self._timer: asyncio.TimerHandle | None = None
         self._under_way = set[asyncio.Task[None]]()
         self._runner = store.new_runner()
         self._loop = BackgroundLoop()
@@ -106,12 +104,28 @@ class ClaimKeeper:
         if task.assigned_to is None or task.claim_token is None or task.state.terminal:
             raise InvalidValueError(f"task {task.id!r} is not claimed: keep what claim_next returned")
         self._loop.check_runs()
-        if task.claim_expires_at is not None:
-            self._loop.soon(self._add, task, claimed_after)
+        if task.claim_expires_at is None:
+            return
+        length = task.claim_expires_at - (task.claimed_at or 0.0)
+        began = time.monotonic() if claimed_after is None else claimed_after
+        due = began if claimed_after is None else began + length * RENEWED_AFTER
+        lease = _Lease(task, began + length, due)
+        with self._lock:
+            self._drop(lease.key)
+            self._leases[lease.key] = lease
+            is_early = due < self._wakes_at
+        if is_early:
+            self._loop.soon(self._wake_at, due)
 
     def forget(self, task: Task) -> None:
         """Renew a claim no more: the work is done."""
-        self._loop.soon(self._forget, (task.id, task.claim_token or 0))
+        with self._lock:
+            self._drop((task.id, task.claim_token or 0))
+
+    def _drop(self, key: tuple[str, int]) -> None:
+        lease = self._leases.pop(key, None)
+        if lease is not None:
+            lease.is_kept = False
 
     def close(self) -> None:
         """Renew nothing more. A second call has no effect."""
@@ -121,44 +135,40 @@ class ClaimKeeper:
 
     # In the keeper's thread
 
-    def _add(self, task: Task, claimed_after: float | None) -> None:
-        length = (task.claim_expires_at or 0.0) - (task.claimed_at or 0.0)
-        began = time.monotonic() if claimed_after is None else claimed_after
-        lease = _Lease(task, began + length)
-        self._forget(lease.key)
-        self._leases[lease.key] = lease
-        self._renew_at(lease, began + (0.0 if claimed_after is None else length * RENEWED_AFTER))
-        self._watch_end(lease)
+    def _wake_at(self, due: float) -> None:
+        """Look at the leases at a time, unless that happens before."""
+        if self._timer is not None:
+            if self._wakes_at <= due:
+                return
+            self._timer.cancel()
+        self._wakes_at = due
+        delay = max(0.0, due - time.monotonic()) + TOGETHER_SECONDS
+        self._timer = asyncio.get_running_loop().call_later(delay, self._look)
 
-    def _renew_at(self, lease: _Lease, due: float) -> None:
-        if lease.renewal_timer is not None:
-            lease.renewal_timer.cancel()
-        delay = max(0.0, due - time.monotonic())
-        lease.renewal_timer = asyncio.get_running_loop().call_later(delay, self._on_due, lease)
-
-    def _watch_end(self, lease: _Lease) -> None:
-        if lease.end_timer is not None:
-            lease.end_timer.cancel()
-        delay = max(0.0, lease.ends - time.monotonic())
-        lease.end_timer = asyncio.get_running_loop().call_later(delay, self._on_end, lease)
-
-    def _on_due(self, lease: _Lease) -> None:
-        if not self._due:
-            asyncio.get_running_loop().call_later(TOGETHER_SECONDS, self._renew_due)
-        self._due.append(lease)
-
-    def _renew_due(self) -> None:
-        due, self._due = self._due, []
+    def _look(self) -> None:
+        """Renew what is due, lose what has ended, and come again."""
+        self._timer = None
+        now = time.monotonic()
         by_shard: dict[int, list[_Lease]] = {}
-        for lease in due:
-            if lease.is_kept:
+        with self._lock:
+            leases = list(self._leases.values())
+            self._wakes_at = math.inf
+        for lease in leases:
+            if lease.ends <= now:
+                self._on_end(lease)
+            elif lease.due <= now:
+                lease.due = math.inf
                 by_shard.setdefault(self._space.keys.shard_of(lease.task.id), []).append(lease)
-        for shard, leases in by_shard.items():
-            for start in range(0, len(leases), CLAIMS_PER_SCRIPT):
-                work = self._renew(shard, leases[start : start + CLAIMS_PER_SCRIPT])
+        for shard, due in by_shard.items():
+            for start in range(0, len(due), CLAIMS_PER_SCRIPT):
+                work = self._renew(shard, due[start : start + CLAIMS_PER_SCRIPT])
                 task = asyncio.get_running_loop().create_task(work)
                 self._under_way.add(task)
                 task.add_done_callback(self._under_way.discard)
+        with self._lock:
+            left = [min(lease.due, lease.ends) for lease in self._leases.values()]
+        if left:
+            self._wake_at(min(left))
 
     async def _renew(self, shard: int, leases: Sequence[_Lease]) -> None:
         claims = [(lease.task.id, str(lease.task.assigned_to), lease.key[1]) for lease in leases]
@@ -178,30 +188,25 @@ class ClaimKeeper:
         if isinstance(outcome, NotAuthorizedError):
             self._lose(lease, outcome)
         elif outcome is None:
-            self._forget(lease.key)  # it has no lease after all
+            self.forget(lease.task)  # it has no lease after all
         else:
             lease.ends = sent_at + outcome
             lease.failures = 0
-            due = max(sent_at + outcome * RENEWED_AFTER, time.monotonic() + SHORTEST_PAUSE)
-            self._renew_at(lease, due)
-            self._watch_end(lease)
+            lease.due = max(sent_at + outcome * RENEWED_AFTER, time.monotonic() + SHORTEST_PAUSE)
+            self._wake_at(min(lease.due, lease.ends))
 
     def _try_again(self, leases: Sequence[_Lease], error: Exception) -> None:
         for lease in leases:
             lease.failures += 1
             pause = min(LONGEST_PAUSE, SHORTEST_PAUSE * 2**lease.failures)
-            self._renew_at(lease, time.monotonic() + pause * random.uniform(0.5, 1.0))  # noqa: S311
+            lease.due = time.monotonic() + pause * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load
+            self._wake_at(min(lease.due, lease.ends))
         ids = ", ".join(repr(lease.task.id) for lease in leases if lease.failures == WORRYING_FAILURES)
         if ids:
             reason = str(error) or "no reply in time"
             _log.warning("claims could not be renewed %d times: %s: %s", WORRYING_FAILURES, ids, reason)
 
     def _on_end(self, lease: _Lease) -> None:
-        if not lease.is_kept:
-            return
-        if time.monotonic() < lease.ends:
-            self._watch_end(lease)  # timers may be early by a hair
-            return
         agent, task_id = lease.task.assigned_to, lease.task.id
         self._lose(
             lease,
@@ -210,13 +215,8 @@ class ClaimKeeper:
             ),
         )
 
-    def _forget(self, key: tuple[str, int]) -> None:
-        lease = self._leases.pop(key, None)
-        if lease is not None:
-            lease.drop()
-
     def _lose(self, lease: _Lease, error: NotAuthorizedError) -> None:
-        self._forget(lease.key)
+        self.forget(lease.task)
         if self._on_claim_lost is not None:
             try:
                 self._on_claim_lost(lease.task, error)

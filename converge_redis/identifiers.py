@@ -8,7 +8,7 @@ import time
 _lock = threading.Lock()
 _last = 0
 _random = bytearray()
-"""Bytes of the system's random generator that are not used yet: asking for each id costs as much as the id."""
+"""Bytes of the system's random generator, not used yet: to ask for each id costs as much as the id."""
 
 RANDOM_AT_ONCE = 4096
 

@@ -6,6 +6,7 @@ import logging
 import random
 import signal
 import threading
+import time
 from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
 from typing import Any
@@ -25,18 +26,21 @@ from converge_redis.errors import (
 from converge_redis.listening.claimers import Claimer
 from converge_redis.listening.listener import Listener
 from converge_redis.operation import Steps, listen
-from converge_redis.operations.claiming import claim_or_wait, visible_lanes
+from converge_redis.operations.claiming import Grant, claim_or_wait, visible_lanes
 from converge_redis.operations.holding import extend_claims
 from converge_redis.store import RedisStore
-from converge_redis.task import Task
+from converge_redis.task import Task, TaskState
 from converge_redis.task_manager import AsyncTaskManager
 from converge_redis.working.claim import Claim
 from converge_redis.working.handlers import Handler, Handlers
 from converge_redis.working.outcomes import TaskFailure, TryLater, reason_of
+from converge_redis.working.reports import Reports, UnstorableResult
 
 WAIT_SECONDS = 3600.0
 LONGEST_PAUSE = 2.0
 LONGEST_BACKOFF = 3600.0
+MOST_PATIENCE = 5.0
+"""Seconds for the last reports when the worker ends, whatever the grace for handlers is."""
 
 _log = logging.getLogger("converge_redis")
 
@@ -104,6 +108,7 @@ class Worker:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._drains = False
         self._changed = asyncio.Event()
+        self._busy = 0
 
     def run(self) -> None:
         """Work until `drain` is called, or, in the main thread, SIGTERM or SIGINT is received.
@@ -161,10 +166,11 @@ class Worker:
         await store.open()
         manager = AsyncTaskManager(store)
         self._listener = await store.run(_listener())
+        self._reports = Reports(store, self._agent_id, self._on_reported)
         with ClaimKeeper(store, self._on_claim_lost) as self._keeper:
             try:
                 while not self._drains:
-                    if len(self._running) < self._concurrency:
+                    if self._busy < self._concurrency:
                         await self._claim(store, manager)
                     else:
                         self._changed.clear()
@@ -175,10 +181,15 @@ class Worker:
                 self._handlers.close()
 
     async def _claim(self, store: AsyncRedisStore, manager: AsyncTaskManager) -> None:
-        """Claim as many tasks as there is room for, and begin with them."""
-        room = self._concurrency - len(self._running)
+        """Claim tasks, and begin with them.
+
+        At most half of what it works on at a time comes from one call: while the server looks for one half,
+        the other is worked on.
+        """
+        room = min(self._concurrency - self._busy, (self._concurrency + 1) // 2)
+        grant = Grant(self._agent_id, state=TaskState.RUNNING)
         steps = claim_or_wait(
-            store.namespace, self._agent_id, self._visible, room, WAIT_SECONDS, self._on_joined
+            store.namespace, self._agent_id, self._visible, room, WAIT_SECONDS, self._on_joined, grant
         )
         try:
             tasks = await store.run(steps)
@@ -191,11 +202,11 @@ class Worker:
         claimed_after = self._claimer.sent_at if self._claimer is not None else None
         for task in tasks:
             claim = Claim(task)
-            key = task.id, task.claim_token or 0
-            self._claims[key] = claim
+            self._claims[claim.key] = claim
             self._keeper.keep(task, claimed_after)
-            self._listener.hold(*key, partial(self._ask_why, store, claim))
+            self._listener.hold(*claim.key, partial(self._ask_why, store, claim))
             self._tell("claimed", task)
+            self._busy += 1
             self._spawn(self._work_on(manager, claim))
 
     def _on_joined(self, claimer: Claimer) -> None:
@@ -216,60 +227,50 @@ class Worker:
 
     async def _finish(self, grace: float) -> None:
         """Wait for what is under way; then give it back."""
+        ends = time.monotonic() + grace
         if self._running and grace > 0:
             await asyncio.wait(self._running, timeout=grace)
         for running in self._running:
             running.cancel()
         while self._running:
             await asyncio.wait(self._running)
+        await self._reports.settled(max(MOST_PATIENCE, ends - time.monotonic()))
+        self._reports.give_up()
 
     # One task
 
     async def _work_on(self, manager: AsyncTaskManager, claim: Claim) -> None:
-        task = claim.task
+        is_reported = False
         try:
-            starting = asyncio.ensure_future(self._start(manager, claim))
             try:
-                result = await self._handlers.run(claim)
-            except asyncio.CancelledError:
-                await self._give_back(manager, claim, 0.0, count_attempt=False)
-                raise
-            except TryLater as later:
-                await self._give_back(manager, claim, later.delay, count_attempt=False)
-            except TaskFailure as failure:
-                await self._fail(manager, claim, failure.reason)
-            except Exception as error:
-                await self._fail_or_retry(manager, claim, error)
-            else:
-                await starting
-                await self._report(manager, claim, result)
+                self._reports.add(claim, await self._handlers.run(claim))
+                is_reported = True
             finally:
-                starting.cancel()
+                self._busy -= 1
+                self._changed.set()
+        except asyncio.CancelledError:
+            await self._give_back(manager, claim, 0.0, count_attempt=False)
+            raise
+        except TryLater as later:
+            await self._give_back(manager, claim, later.delay, count_attempt=False)
+        except TaskFailure as failure:
+            await self._fail(manager, claim, failure.reason)
+        except UnstorableResult as unstorable:
+            await self._fail(manager, claim, reason_of(unstorable.error, claim.task.attempts))
+        except Exception as error:
+            await self._fail_or_retry(manager, claim, error)
         finally:
-            key = task.id, task.claim_token or 0
-            self._keeper.forget(task)
-            self._listener.let_go(*key)
-            self._claims.pop(key, None)
+            if not is_reported:
+                self._let_go(claim)
 
-    async def _start(self, manager: AsyncTaskManager, claim: Claim) -> None:
-        task = claim.task
-        try:
-            await manager.start(self._agent_id, task.id, claim_token=task.claim_token)
-        except NotAuthorizedError as error:
-            claim.lose(error)
-        except ConvergeError as error:
-            _log.warning("worker %r cannot say that it has begun task %r: %s", self._agent_id, task.id, error)
+    def _on_reported(self, claim: Claim, accepted: bool) -> None:
+        self._let_go(claim)
+        self._tell("completed" if accepted else "lost", claim.task)
 
-    async def _report(self, manager: AsyncTaskManager, claim: Claim, result: Any) -> None:
-        task = claim.task
-        try:
-            await self._settle(
-                "completed",
-                claim,
-                lambda: manager.report(self._agent_id, task.id, result, claim_token=task.claim_token),
-            )
-        except (InvalidTypeError, InvalidValueError) as error:  # a result that cannot be stored
-            await self._fail(manager, claim, reason_of(error, task.attempts))
+    def _let_go(self, claim: Claim) -> None:
+        self._keeper.forget(claim.task)
+        self._listener.let_go(*claim.key)
+        self._claims.pop(claim.key, None)
 
     async def _fail_or_retry(self, manager: AsyncTaskManager, claim: Claim, error: Exception) -> None:
         task = claim.task

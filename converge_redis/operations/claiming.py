@@ -76,12 +76,21 @@ def claim(
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What has to be delegated to an agent for a claim; the scope "": nothing."""
+    """Who claims, and what has to be delegated to it for that; the scope "": nothing.
+
+    Attributes:
+        agent_id: The agent.
+        principal_id: On whose behalf it claims; "": anybody's.
+        scope: What has to be delegated to it.
+        keys: The KEYS of delegations.
+        state: The state of what it claims: assigned, or running where the work begins at once.
+    """
 
     agent_id: str
     principal_id: str = ""
     scope: str = ""
     keys: tuple[str, ...] = ()
+    state: TaskState = TaskState.ASSIGNED
 
     @property
     def arguments(self) -> tuple[str, str]:
@@ -182,6 +191,7 @@ def claim_or_wait(
     wait: float,
     on_joined: Callable[[Claimer], None] | None = None,
     grant: Grant | None = None,
+    state: TaskState = TaskState.ASSIGNED,
 ) -> Steps[list[Task]]:
     """Claim what there is; wait for more where there is nothing.
 
@@ -193,8 +203,9 @@ def claim_or_wait(
         wait: The most seconds to wait.
         on_joined: Called with the claimer, which may be told to give up the wait.
         grant: What has to be delegated to the agent; None: nothing.
+        state: The state of what it claims: assigned, or running where the work begins at once.
     """
-    grant = grant or Grant(agent_id)
+    grant = grant or Grant(agent_id, state=state)
     ends = time.monotonic() + wait
     claimer = yield from join(visible)
     if on_joined is not None:
@@ -240,7 +251,6 @@ def _claim_in(
     claimer: Claimer | None,
     act: str,
     claimed: Sequence[Task],
-    state: TaskState = TaskState.ASSIGNED,
 ) -> Steps[list[Task]]:
     """Claim in one shard.
 
@@ -253,12 +263,11 @@ def _claim_in(
         claimer: Who may wait; None: nobody.
         act: What the script is to do (``lua/task/claim_next.lua``).
         claimed: What was claimed in other shards: the caller must have it, also when this one fails.
-        state: The state of what it claims: assigned, or running where the work begins at once.
     """
     for _ in range(MOST_CALLS_TO_CLEAR):
         start = (call_id(), grant.agent_id, count)
         who = ("", "", "") if claimer is None else (claimer.listener, claimer.number, profile_of(visible))
-        rest = (*who, act, state, *grant.arguments, *visible)
+        rest = (*who, act, grant.state.value, *grant.arguments, *visible)
         operation = Operation(
             _CLAIM_NEXT,
             (*space.keys.shard(shard), *grant.keys),

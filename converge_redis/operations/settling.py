@@ -5,7 +5,7 @@ from typing import Any
 
 from converge_redis.checks import check_id
 from converge_redis.codec import encode
-from converge_redis.errors import InvalidValueError
+from converge_redis.errors import InvalidValueError, NotAuthorizedError
 from converge_redis.identifiers import call_id
 from converge_redis.namespace import Namespace
 from converge_redis.operation import Operation
@@ -38,7 +38,7 @@ def report(
             `TaskCancelledError` when the task was cancelled meanwhile. The stored state is unchanged.
         InvalidTypeError, InvalidValueError, PayloadTooLargeError: The result cannot be stored.
     """
-    data = encode("result", result, space.payload_limit)
+    data = encode_result(space, result)
     read = holders_answer("report", b"ACCEPTED", agent_id, task_id)
     return Operation(
         _REPORT,
@@ -46,6 +46,42 @@ def report(
         (space.most_finished, task_id, *holder(agent_id, claim_token), data),
         lambda reply: read(reply[1]),
     )
+
+
+Claim = tuple[str, str, int, bytes]  # task id, agent id, claim token, result
+
+
+def reports(
+    space: Namespace, shard: int, claims: Sequence[Claim]
+) -> Operation[list[bool | NotAuthorizedError]]:
+    """Report the results of claimed tasks of one shard, as `encode_result` has made them.
+
+    Returns:
+        For each claim what `report` returns, or the error that it raises.
+    """
+
+    def read(reply: Sequence[Any]) -> list[bool | NotAuthorizedError]:
+        return [_read_report(claim, outcome) for claim, outcome in zip(claims, reply[1:], strict=True)]
+
+    arguments = [part for claim in claims for part in claim]
+    return Operation(_REPORT, space.keys.shard(shard), (space.most_finished, *arguments), read)
+
+
+def _read_report(claim: Claim, outcome: Sequence[Any]) -> bool | NotAuthorizedError:
+    task_id, agent_id, _, _ = claim
+    try:
+        return holders_answer("report", b"ACCEPTED", agent_id, task_id)(outcome)
+    except NotAuthorizedError as error:
+        return error
+
+
+def encode_result(space: Namespace, result: Any) -> bytes:
+    """Return a result as it is stored.
+
+    Raises:
+        InvalidTypeError, InvalidValueError, PayloadTooLargeError: It cannot be stored.
+    """
+    return encode("result", result, space.payload_limit)
 
 
 def fail_task(

@@ -1,10 +1,11 @@
 """Verbs that bring tasks in, or back in: submit, submit_many, requeue_task."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 from converge_redis.checks import MAX_PRIORITY, check_id, check_ids, check_integer, check_seconds, shown
+from converge_redis.chunks import chunks_of
 from converge_redis.codec import decode, encode
 from converge_redis.constraints import microseconds, record_fields
 from converge_redis.errors import InvalidTypeError, InvalidValueError, TaskExistsError
@@ -19,7 +20,6 @@ _SUBMIT = Script("task/submit")
 _REQUEUE_TASK = Script("task/requeue_task")
 
 TASKS_PER_SCRIPT = 500
-BYTES_PER_SCRIPT = 1024 * 1024
 SCRIPTS_TOGETHER = 8
 
 T = TypeVar("T")
@@ -90,7 +90,7 @@ def submit_many(space: Namespace, tasks: Iterable[Task]) -> Steps[list[str]]:
     operations = [
         _operation(space.keys.shard(shard), chunk, partial(_read_taken, chunk))
         for shard, of_shard in by_shard.items()
-        for chunk in _chunks(of_shard)
+        for chunk in chunks_of(of_shard, lambda entry: len(entry.spec), TASKS_PER_SCRIPT)
     ]
     taken: list[str] = []
     for start in range(0, len(operations), SCRIPTS_TOGETHER):
@@ -99,20 +99,6 @@ def submit_many(space: Namespace, tasks: Iterable[Task]) -> Steps[list[str]]:
     if taken:
         raise _exists(taken)
     return [entry.id for entry in entries]
-
-
-def _chunks(entries: Sequence[_Entry]) -> Iterator[list[_Entry]]:
-    """Cut one shard's tasks into parts that one script stores in bounded time."""
-    chunk: list[_Entry] = []
-    size = 0
-    for entry in entries:
-        if chunk and (len(chunk) == TASKS_PER_SCRIPT or size + len(entry.spec) > BYTES_PER_SCRIPT):
-            yield chunk
-            chunk, size = [], 0
-        chunk.append(entry)
-        size += len(entry.spec)
-    if chunk:
-        yield chunk
 
 
 def requeue_task(space: Namespace, task_id: str) -> Steps[bool]:

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from converge_redis.codec import decode
 from converge_redis.errors import ClaimLostError, NotAuthorizedError, StoreReplyError, TaskCancelledError
-from converge_redis.task import Task, TaskState
+from converge_redis.task import Task, TaskState, Topic
 
 
 def read_task(row: Sequence[Any]) -> Task:
@@ -22,8 +22,9 @@ def read_task(row: Sequence[Any]) -> Task:
         outcome: Any = _failure(task_id, record)
     else:
         outcome = None if result is None else decode(result)
-    submitted = decode(spec)
-    managed = {
+    fields = {
+        **_DEFAULTS,
+        "id": task_id,
         "state": TaskState(record["state"]),
         "assigned_to": record.get("agent"),
         "result": outcome,
@@ -34,10 +35,51 @@ def read_task(row: Sequence[Any]) -> Task:
         "submitted_at": _seconds(record, "submitted"),
         "finished_at": _seconds(record, "finished"),
     }
-    try:
-        return Task(id=task_id, **managed, **submitted)
-    except (ValidationError, TypeError) as error:
-        raise StoreReplyError(f"task {task_id!r} is stored in a form that cannot be read: {error}") from error
+    return _task(fields, decode(spec))
+
+
+_DEFAULTS: dict[str, Any] = dict.fromkeys(Task.model_fields)  # in the order in which a task has them
+_SUBMITTED: dict[str, tuple[type, Any]] = {
+    "objective": (str, str),
+    "inputs": (dict, dict),
+    "outputs": (dict, dict),
+    "constraints": (dict, dict),
+    "pool_id": (str, lambda: None),
+    "topic": (str, lambda: None),
+    "required_capabilities": (list, list),
+    "priority": (int, int),
+}
+"""The fields that were validated when they were submitted: their types, and what makes their defaults."""
+
+
+def _task(fields: dict[str, Any], submitted: Any) -> Task:
+    """Make a task without validating again what has the types that `submit` gives it; else validate."""
+    is_ours = isinstance(submitted, dict)
+    if is_ours:
+        for name, (kind, default) in _SUBMITTED.items():
+            if name in submitted:
+                is_ours = is_ours and type(submitted[name]) is kind
+                fields[name] = submitted[name]
+            else:
+                fields[name] = default()
+        fields["evaluator"] = submitted.get("evaluator")
+        is_ours = is_ours and submitted.keys() <= fields.keys()
+    if not is_ours:
+        try:
+            return Task(**{**fields, **submitted})
+        except (ValidationError, TypeError) as error:
+            raise StoreReplyError(
+                f"task {fields['id']!r} is stored in a form that cannot be read: {error}"
+            ) from error
+    if fields["topic"] is not None:
+        fields["topic"] = Topic(fields["topic"])
+    # As pydantic's model_construct, which takes five times as long.
+    task = Task.__new__(Task)
+    object.__setattr__(task, "__dict__", fields)
+    object.__setattr__(task, "__pydantic_fields_set__", set(fields))
+    object.__setattr__(task, "__pydantic_extra__", None)
+    object.__setattr__(task, "__pydantic_private__", None)
+    return task
 
 
 def read_told_task(message: bytes) -> tuple[str, Task | None]:

@@ -7,6 +7,8 @@ from contextvars import ContextVar
 from converge_redis.errors import NotAuthorizedError
 from converge_redis.task import Task
 
+_lock = threading.Lock()  # one for all claims: few wait for their loss, and few are lost
+
 
 class Claim:
     """A claim of a worker, as its handler may see it by `current_claim`.
@@ -18,8 +20,13 @@ class Claim:
     def __init__(self, task: Task) -> None:
         self.task = task
         self._error: NotAuthorizedError | None = None
-        self._is_lost = threading.Event()
+        self._lost: threading.Event | None = None
         self._on_lost: Callable[[], None] = lambda: None
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """What tells this claim from all others: the task's id and the claim token."""
+        return self.task.id, self.task.claim_token or 0
 
     @property
     def error(self) -> NotAuthorizedError | None:
@@ -29,7 +36,7 @@ class Claim:
     @property
     def is_lost(self) -> bool:
         """Whether the claim is lost: what the handler does from now on is for nothing."""
-        return self._is_lost.is_set()
+        return self._error is not None
 
     def wait_lost(self, timeout: float | None = None) -> bool:
         """Block until the claim is lost.
@@ -40,7 +47,11 @@ class Claim:
         Returns:
             Whether it is lost.
         """
-        return self._is_lost.wait(timeout)
+        with _lock:
+            if self._error is not None:
+                return True
+            self._lost = self._lost or threading.Event()
+        return self._lost.wait(timeout)
 
     def check(self) -> None:
         """Raise why the claim is lost, if it is: for blocking handlers, now and then.
@@ -59,10 +70,13 @@ class Claim:
 
     def lose(self, error: NotAuthorizedError) -> None:
         """Note that the claim is lost; the worker uses it."""
-        if not self.is_lost:
+        with _lock:
+            if self._error is not None:
+                return
             self._error = error
-            self._is_lost.set()
-            self._on_lost()
+        if self._lost is not None:
+            self._lost.set()
+        self._on_lost()
 
 
 _current: ContextVar[Claim] = ContextVar("converge_redis_claim")

@@ -39,33 +39,37 @@ class Handlers:
         self._threads = 0
 
     async def run(self, claim: Claim) -> Any:
-        """Run the handler and return its result, or raise its error.
+        """Run the handler and return its result, or raise its error; in a task and a context of their own.
 
         A coroutine is cancelled when the claim is lost, and with this call. A thread cannot be: its claim
         tells it (`Claim.is_lost`).
         """
-        context = contextvars.copy_context()
-        context.run(set_current_claim, claim)
+        set_current_claim(claim)
         if self._is_async:
-            return await self._run_coroutine(claim, context)
-        return await self._run_in_thread(claim, context)
+            return await self._run_coroutine(claim)
+        return await self._run_in_thread(claim, contextvars.copy_context())
 
-    async def _run_coroutine(self, claim: Claim, context: contextvars.Context) -> Any:
-        loop = asyncio.get_running_loop()
-        running = loop.create_task(self._handler(claim.task), context=context)
+    async def _run_coroutine(self, claim: Claim) -> Any:
+        loop, running = asyncio.get_running_loop(), asyncio.current_task()
+        assert running is not None  # noqa: S101 - every coroutine runs in a task
+        is_over = False
 
         def cancel() -> None:
-            loop.call_soon_threadsafe(running.cancel)
+            if not is_over:
+                running.cancel()
 
-        claim.on_lost(cancel)
+        def cancel_soon() -> None:
+            loop.call_soon_threadsafe(cancel)
+
+        claim.on_lost(cancel_soon)
         try:
-            return await running
+            return await self._handler(claim.task)
         except asyncio.CancelledError:
-            if claim.error is not None:
+            if claim.error is not None and running.uncancel() == 0:
                 raise claim.error from None
             raise
         finally:
-            running.cancel()
+            is_over = True
 
     async def _run_in_thread(self, claim: Claim, context: contextvars.Context) -> Any:
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
