@@ -21,7 +21,7 @@ class Claim:
         self.task = task
         self._error: NotAuthorizedError | None = None
         self._lost: threading.Event | None = None
-        self._on_lost: Callable[[], None] = lambda: None
+        self._on_lost: Callable[[], None] | None = None
 
     @property
     def key(self) -> tuple[str, int]:
@@ -62,10 +62,10 @@ class Claim:
         if self._error is not None:
             raise self._error
 
-    def on_lost(self, callback: Callable[[], None]) -> None:
-        """Have something called, in any thread, when the claim is lost; the worker uses it."""
+    def on_lost(self, callback: Callable[[], None] | None) -> None:
+        """Have something called, in any thread, when the claim is lost; the worker uses it. None: nothing."""
         self._on_lost = callback
-        if self.is_lost:
+        if callback is not None and self.is_lost:
             callback()
 
     def lose(self, error: NotAuthorizedError) -> None:
@@ -76,7 +76,8 @@ class Claim:
             self._error = error
         if self._lost is not None:
             self._lost.set()
-        self._on_lost()
+        if self._on_lost is not None:
+            self._on_lost()
 
 
 _current: ContextVar[Claim] = ContextVar("converge_redis_claim")

@@ -70,6 +70,7 @@ class Handlers:
             raise
         finally:
             is_over = True
+            claim.on_lost(None)  # else the claim and this frame keep each other
 
     async def _run_in_thread(self, claim: Claim, context: contextvars.Context) -> Any:
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
