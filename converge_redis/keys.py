@@ -12,7 +12,7 @@ from functools import lru_cache
 from urllib.parse import quote
 
 _TASK_KEYS = (
-    "task:",  # + id: string, one task: its record, what was submitted, and what was reported
+    "t:",  # + id: string, one task: its record, what was submitted and reported; short, as there are many
     "spec:",  # + id: string, msgpack: what was submitted, where that is too much for the record
     "result:",  # + id: string, msgpack: what was reported, where that is too much for the record
     "lane:",  # + lane: sorted set, claimable task ids by -priority, then by id

@@ -168,8 +168,8 @@ def names_of(keys: Keys, task_id: str) -> dict[str, str]:
     """The keys of a task and its shard by their short names: ``task``, ``spec``, ``leases``, ``lane``, …"""
     named: dict[str, str] = {}
     for short, key in keys.named(keys.shard_of(task_id)).items():
-        if short in {"task:", "spec:", "result:", "watchers:"}:
-            named[short[:-1]] = key + task_id
+        if short in {"t:", "spec:", "result:", "watchers:"}:
+            named["task" if short == "t:" else short[:-1]] = key + task_id
         else:
             named[short.rstrip(":")] = key
     return named

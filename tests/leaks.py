@@ -54,13 +54,13 @@ class _Explained:
             return self._client.zscore(names["lanes"], last) is not None
         if kind == "claims":
             held = [raw.decode() for raw in self._client.zrange(key, 0, -1)]
-            holders = {self._record(names["task:"] + task_id).get("agent") for task_id in held}
+            holders = {self._record(names["t:"] + task_id).get("agent") for task_id in held}
             return holders == {last}
         if f"{kind}:" in _SESSION_KINDS:
             return self._covers_session_key(names, kind, last, key)
-        state = self._record(names["task:"] + last).get("state")
+        state = self._record(names["t:"] + last).get("state")
         states = {
-            "task": ["pending", "assigned", "running", "completed", "failed", "cancelled"],
+            "t": ["pending", "assigned", "running", "completed", "failed", "cancelled"],
             "spec": ["pending", "assigned", "running", "completed", "failed", "cancelled"],
             "result": ["completed", "failed"],
         }

@@ -155,7 +155,7 @@ async def test_a_large_namespace_is_read_in_steps(fleet: Fleet) -> None:
 
 
 @pytest.mark.parametrize(
-    "key", ["other", "{test:0}", "{test:0}:", "{test:0}:x", "{test:1}:task:t", "{test}:x", "{test:0}:done:t"]
+    "key", ["other", "{test:0}", "{test:0}:", "{test:0}:x", "{test:1}:t:t", "{test}:x", "{test:0}:done:t"]
 )
 async def test_a_key_without_a_reason_is_found(fleet: Fleet, key: str) -> None:
     manager = fleet.manager()

@@ -408,4 +408,4 @@ async def test_sweeping_is_bounded_but_goes_on(fleet: Fleet) -> None:
     for _ in range(10):
         await manager.claim_next("a")
     assert await counted(manager) == {}
-    assert {key for key in fleet.raw.keys("*") if b"task:" in key} == set()
+    assert {key for key in fleet.raw.keys("*") if b":t:" in key} == set()

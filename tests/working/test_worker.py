@@ -366,7 +366,7 @@ def test_a_cancellation_that_nobody_heard_is_noticed_later(
         task_id = manager.submit(Task(constraints={"claim_ttl_sec": 600}))
         assert begun.wait(SECONDS)
         with client.pipeline(transaction=True) as together:
-            key = store.namespace.keys.named(0)["task:"] + task_id
+            key = store.namespace.keys.named(0)["t:"] + task_id
             together.client_kill_filter(_type="pubsub")
             stored: Any = client.get(key)
             together.set(key, edited(stored, listener="somebody else"))

@@ -2,7 +2,7 @@
 -- with what each holds, is in keys.py. Those whose names end in a colon are prefixes, and take a last part.
 --@include shared/clock
 local base = KEYS[1]
-local tasks, specs, results = base .. "task:", base .. "spec:", base .. "result:"
+local tasks, specs, results = base .. "t:", base .. "spec:", base .. "result:"
 local lane_prefix, lanes = base .. "lane:", base .. "lanes"
 local delayed, deadlines, leases = base .. "delayed", base .. "deadlines", base .. "leases"
 local claims, finished, counts = base .. "claims:", base .. "finished", base .. "counts"
