@@ -1,6 +1,7 @@
 """Shared writes on asyncio: calls that are made at the same time travel together, on few connections."""
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Iterable, Sequence
 from functools import partial
@@ -10,6 +11,7 @@ import redis.asyncio
 from hiredis import pack_command
 from redis import exceptions
 
+from converge_redis.line import Line
 from converge_redis.sending import Parts
 
 CALLS_PER_WRITE = 200
@@ -43,6 +45,7 @@ class SharedCalls:
         self._free = connections
         self._keeps = keeps
         self._idle: list[Any] = []
+        self._line: Line | None = None
         self._waiting = deque[_Call]()
         self._is_starting = False
         self._is_closed = False
@@ -52,6 +55,10 @@ class SharedCalls:
         """Send a command; the future brings its reply, or its error. It can be cancelled."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
+        line = self._line
+        if line is not None and line.is_open:
+            line.send(command, future)
+            return future
         self._waiting.append((command, future))
         if not self._is_starting and self._free > 0:
             self._is_starting = True
@@ -72,6 +79,9 @@ class SharedCalls:
         """Wait until what is under way now has its replies, also those that nobody waits for any more."""
         if self._tasks:
             await asyncio.wait(list(self._tasks))
+        if self._line is not None and self._line.is_open:
+            with contextlib.suppress(exceptions.RedisError):
+                await self.call(("PING",))  # its reply comes after all that are under way
 
     async def aclose(self) -> None:
         """Give up what is under way: those who wait for it are told that the connection is lost."""
@@ -79,6 +89,8 @@ class SharedCalls:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._line is not None:
+            await self._drop(self._line, _closed())
         while self._idle:
             await self._pool.release(self._idle.pop())
 
@@ -146,11 +158,27 @@ class SharedCalls:
         finally:
             connection.socket_timeout = limit
             if is_clean and self._keeps and not self._is_closed:
-                self._idle.append(connection)
+                await self._keep(connection)
             else:
                 if not is_clean:  # replies that were not read would be taken for those of the next calls
                     await connection.disconnect(nowait=True)
                 await self._pool.release(connection)
+
+    async def _keep(self, connection: Any) -> None:
+        """Keep a connection for the next calls: as the line, unless there is one."""
+        old = self._line
+        if old is None or not old.is_open:
+            self._line = Line.over(connection)
+            if old is not None:
+                await self._drop(old, _closed())
+            if self._line is not None:
+                return
+        self._idle.append(connection)
+
+    async def _drop(self, line: Line, error: Exception) -> None:
+        line.close(error)
+        await line.connection.disconnect(nowait=True)
+        await self._pool.release(line.connection)
 
     async def _connection(self) -> Any:
         """Return a connection; one that has died since its last call goes back to the pool for another."""

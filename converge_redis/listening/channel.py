@@ -13,6 +13,7 @@ from redis import exceptions
 from redis.asyncio.client import PubSub
 
 from converge_redis.connection import tracking_pubsub
+from converge_redis.line import Line
 from converge_redis.listening.near_copies import NearCopies
 from converge_redis.sending import raise_for
 
@@ -114,14 +115,51 @@ class Channel:
             _log.warning("the near cache is off, the server refuses to track keys: %s", error)
             self._tracking = None
             return False
-        await cast("Awaitable[Any]", pubsub.subscribe(_CHANGES))
         return True
 
     async def _hear(self, pubsub: PubSub) -> None:
-        names = list(self._shards)
+        names = list(self._shards) if self._tracking is None else [_CHANGES, *self._shards]
+        parts = [
+            names[start : start + CHANNELS_PER_COMMAND]
+            for start in range(0, len(names), CHANNELS_PER_COMMAND)
+        ]
         silence = SILENCE_SECONDS if self._tracking is None else TRACKED_SILENCE_SECONDS
-        for start in range(0, len(names), CHANNELS_PER_COMMAND):
-            await cast("Awaitable[Any]", pubsub.subscribe(*names[start : start + CHANNELS_PER_COMMAND]))
+        line = Line.over(pubsub.connection, self._on_told)
+        if line is None:
+            await self._hear_in_turns(pubsub, parts, silence)
+            return
+        try:
+            for part in parts:
+                line.ask("SUBSCRIBE", *part)
+            await self._stay(line, silence)
+        finally:
+            line.close(exceptions.ConnectionError("the channel was closed"))
+            await line.connection.disconnect(nowait=True)
+
+    async def _stay(self, line: Line, silence: float) -> None:
+        """Stay until the connection is lost; ask for a sign of life when it is silent."""
+        loop = asyncio.get_running_loop()
+        while line.is_open and not self.is_stopped:
+            if not await _comes(line.lost, silence) and loop.time() - line.heard_at >= silence:
+                pong: asyncio.Future[Any] = loop.create_future()
+                line.send(("PING",), pong)
+                try:
+                    await asyncio.wait_for(pong, silence)
+                except TimeoutError as error:
+                    raise exceptions.ConnectionError(
+                        "the connection is half-open: no answer to a ping"
+                    ) from error
+        raise line.error or exceptions.ConnectionError("the channel was closed")
+
+    def _on_told(self, told: Sequence[Any]) -> None:
+        kind = told[0].decode()
+        if kind in {"message", "subscribe"}:
+            self._dispatch(kind, told[1], told[2])
+
+    async def _hear_in_turns(self, pubsub: PubSub, parts: Sequence[Sequence[bytes]], silence: float) -> None:
+        """The same through redis-py, for a connection that cannot be taken over."""
+        for part in parts:
+            await cast("Awaitable[Any]", pubsub.subscribe(*part))
         silent = False
         while not self.is_stopped:
             message = await pubsub.get_message(timeout=silence)
@@ -150,3 +188,11 @@ class Channel:
                 self._tracking.copies.drop(data)
         elif kind == "message" and name in self._shards:
             self._on_message(self._shards[name], data)
+
+
+async def _comes(event: asyncio.Event, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            return await event.wait()
+    except TimeoutError:
+        return False

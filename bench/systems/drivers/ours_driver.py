@@ -1,8 +1,6 @@
 """converge-redis, blocking calls."""
 
-from importlib.metadata import version
-
-from driver import TEXT, Client, Marks, run, sequence, timed
+from dialogue import TEXT, Client, Marks, check, installed, run, sequence, timed
 
 from converge_redis import RedisStore, Task, TaskManager, Worker
 
@@ -42,14 +40,13 @@ class Ours(Client):
 
         def one(number: int) -> None:
             found = self._manager.wait(self._manager.submit(_task(number)), 30.0)
-            if found is None or found.result != number:
-                raise RuntimeError(f"task {number} came back as {found}")
+            check(number, found and found.result)
 
         return sequence(one, first, count, pause)
 
     def versions(self) -> dict[str, str]:
         """Ours, and redis-py's."""
-        return {name: version(name) for name in ("converge-redis", "redis", "hiredis")}
+        return installed("converge-redis", "redis", "hiredis")
 
 
 def work(url: str, marks: Marks, concurrency: int) -> None:
