@@ -25,6 +25,9 @@ local function keep_time(listener)
     return ""
   end
   local at = next_due()
+  if known[1] and tonumber(known[2]) > now then
+    at = math.min(at, tonumber(known[2])) -- to tick in vain is cheaper than to be told of each new lease
+  end
   redis.call("HSET", alarm, "listener", listener, "at", int(at))
   keep(alarm)
   return at < NEVER and int(math.max(at - now, 0)) or ""
