@@ -13,6 +13,7 @@ class System:
         requirements: What its environment needs, as pip or npm take it; none: this project's own environment.
         configuration: What was chosen, and why.
         concurrency: How many tasks one worker process works on at a time.
+        pace: About how many tasks one worker process does in a second: so many does a measurement take.
     """
 
     name: str
@@ -20,6 +21,7 @@ class System:
     requirements: tuple[str, ...]
     configuration: str
     concurrency: int = 100
+    pace: int = 2500
 
     @property
     def is_node(self) -> bool:
@@ -40,6 +42,7 @@ OURS = (
         "RedisStore with leases of 30 s that the worker renews; one Worker with a coroutine function, "
         "concurrency 200 (at most 100 tasks come from one call).",
         200,
+        30000,
     ),
     System(
         "ours, asyncio",
@@ -47,6 +50,7 @@ OURS = (
         (),
         "The same with AsyncRedisStore; one by one means that each call is awaited before the next.",
         200,
+        30000,
     ),
 )
 
@@ -56,6 +60,7 @@ PEERS = (
         "bullmq_node_driver.cjs",
         ("bullmq@6.7.0", "ioredis@5"),
         "addBulk in calls of 1000; one Worker; results by QueueEvents.",
+        pace=15000,
     ),
     System(
         "BullMQ (Python)",
@@ -102,6 +107,7 @@ PEERS = (
         ("rq==3.0.0", "redis[hiredis]==8.1.0"),
         "SimpleWorker, which does not fork for each job; results by its blocking read; enqueue_many.",
         1,
+        500,
     ),
     System(
         "celery",
@@ -110,18 +116,21 @@ PEERS = (
         "Pool of threads in one process, without gossip, mingle and heartbeat; results in Redis; in bulk by "
         "groups of 1000.",
         8,
+        800,
     ),
     System(
         "streaq",
         "streaq_driver.py",
         ("streaq==7.2.0", "uvloop"),
         "Its own worker on anyio, enqueue_many.",
+        pace=1200,
     ),
     System(
         "docket",
         "docket_driver.py",
         ("pydocket==0.27.0", "hiredis==3.5.0", "uvloop"),
         "Redelivery after 30 s, checks every 10 ms at most; in bulk by gathering 100 calls at a time.",
+        pace=1000,
     ),
 )
 

@@ -100,6 +100,12 @@ class Session:
         )
 
 
+def fill(session: Session, first: int, count: int) -> None:
+    """Submit tasks in the quickest way that the system has."""
+    if session.ask("submit_bulk", first=first, count=count) is None:
+        session.ask("submit", first=first, count=count)
+
+
 class Marks:
     """The marks of the tasks that were handled.
 

@@ -1,8 +1,8 @@
-"""Near caches of several processes under one writer; `bench/near_coherence.py` does it for longer."""
+"""Near caches of several processes under one writer; `bench/checks/near_coherence.py` does it for longer."""
 
 from concurrent.futures import ThreadPoolExecutor
 
-from bench.near_coherence import read_twice, write
+from bench.checks.near_coherence import read_twice, write
 from tests.backends import Backend
 from tests.processes import crowd
 

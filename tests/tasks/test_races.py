@@ -3,7 +3,7 @@
 import multiprocessing
 from multiprocessing.connection import Connection
 
-from bench.claim_race import race_for_one
+from bench.checks.claim_race import race_for_one
 from converge_redis import RedisStore, Task, TaskManager
 from tests.backends import Backend
 

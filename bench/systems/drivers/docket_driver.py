@@ -20,12 +20,12 @@ class DocketClient(AsyncClient):
         async def handle(number: int, text: str) -> int:
             raise AssertionError("the client runs no task")
 
-        self._add = self._docket.add(handle)
+        self._handle = handle
         self._client = redis.Redis.from_url(self.url)
 
     async def one(self, number: int) -> Any:
         """One `add`."""
-        return await self._add(number, TEXT)
+        return await self._docket.add(self._handle)(number, TEXT)
 
     async def many(self, numbers: range) -> None:
         """It has no call for many: 100 calls at a time."""

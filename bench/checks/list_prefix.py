@@ -1,6 +1,6 @@
 """What does it cost to list the keys with a prefix, among few keys and among a million?
 
-    python bench/list_prefix.py [--keys 1000000] [--rounds 300]
+    python -m bench.checks.list_prefix [--keys 1000000] [--rounds 300]
 
 A hundred keys have the prefix. Rounds alternate between a namespace with ten others and one with a million.
 Exits with 1 unless the median among the million is at most 1.5 times the other.

@@ -1,6 +1,6 @@
 """What do claimers that were killed while they waited cost those who come after?
 
-    python bench/dead_waiters.py [--dead 300]
+    python -m bench.checks.dead_waiters [--dead 300]
 
 A process with many waiting claimers ends by SIGKILL. Then tasks are submitted, one by one, for three
 claimers of another process. Exits with 1 unless each is claimed by a live one, and one submit has removed
@@ -13,7 +13,7 @@ import time
 
 import redis
 
-from bench.crowd import crowd, waiting
+from bench.checks.crowd import crowd, waiting
 from converge_redis import EmbeddedServer, RedisStore, Task, TaskManager
 
 LIVE = 3

@@ -1,6 +1,6 @@
 """Do near caches ever show a reader an older value than it has seen, and does each see the last one?
 
-    python bench/near_coherence.py [--writes 20000] [--kills 20]
+    python -m bench.checks.near_coherence [--writes 20000] [--kills 20]
 
 One writer counts up; eight readers with near caches, two in each of four processes (one blocking, one on
 asyncio), read all the time, while the connections that tell of changes are killed now and then. Exits with 1

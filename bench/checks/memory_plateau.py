@@ -1,6 +1,6 @@
 """Does the server's memory stop growing under a constant load?
 
-    python bench/memory_plateau.py [--rate 200] [--retention 2] [--seconds 60]
+    python -m bench.checks.memory_plateau [--rate 200] [--retention 2] [--seconds 60]
 
 Tasks are submitted, claimed and reported at a steady rate; the finished ones are kept for `--retention`
 seconds. Prints used_memory each second, and exits with 1 unless it is flat after the first ten: the mean of

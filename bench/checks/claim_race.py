@@ -1,6 +1,6 @@
 """Does exactly one of eight processes win a task that all of them claim at once?
 
-    python bench/claim_race.py [--rounds 1000] [--processes 8]
+    python -m bench.checks.claim_race [--rounds 1000] [--processes 8]
 
 In each round one task is submitted and its id told to all processes, which claim it by `claim`. Exits with 1
 unless each round had one True, and False for all others.

@@ -1,6 +1,6 @@
 """How many idle claimers does a task wake?
 
-    python bench/wake_herd.py [--claimers 1000] [--processes 4]
+    python -m bench.checks.wake_herd [--claimers 1000] [--processes 4]
 
 Half of the claimers take anything, half have filters. One task is submitted, then 100 at once in one call,
 then 100 at once in single calls. Claim scripts are counted by MONITOR. Exits with 1 unless the single task
@@ -16,7 +16,7 @@ from typing import Any
 
 import redis
 
-from bench.crowd import Filter, Member, crowd
+from bench.checks.crowd import Filter, Member, crowd
 from converge_redis import AsyncRedisStore, AsyncTaskManager, EmbeddedServer, RedisStore, Task, TaskManager
 from converge_redis.scripts import Script
 

@@ -1,6 +1,6 @@
 """What do idle claimers cost the server?
 
-    python bench/idle_cost.py [--claimers 1000] [--processes 4] [--seconds 20]
+    python -m bench.checks.idle_cost [--claimers 1000] [--processes 4] [--seconds 20]
 
 All claimers wait for work, and none comes. Counted are all commands of INFO commandstats, those inside
 scripts too. Exits with 1 unless there is less than 0.1 a second for each claimer.
@@ -13,7 +13,7 @@ from typing import Any
 
 import redis
 
-from bench.crowd import crowd
+from bench.checks.crowd import crowd
 from converge_redis import EmbeddedServer
 
 TARGET = 0.1

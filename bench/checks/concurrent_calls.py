@@ -1,6 +1,6 @@
 """What do shared writes bring to one process on asyncio?
 
-    python bench/concurrent_calls.py [--calls 10000] [--rounds 5]
+    python -m bench.checks.concurrent_calls [--calls 10000] [--rounds 5]
 
 In each round, tasks are claimed by id one after the other, and others all at once. Exits with 1 unless the
 median ratio of the rates is at least 3.

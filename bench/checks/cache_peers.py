@@ -1,7 +1,7 @@
 """How do the store and the shared cache compare with cashews, aiocache and dogpile.cache on one server?
 
     pip install 'converge-redis[bench]'
-    python bench/cache_peers.py [--rounds 9] [--calls 2000]
+    python -m bench.checks.cache_peers [--rounds 9] [--calls 2000]
 
 Calls one after the other, blocking against dogpile.cache and on asyncio against cashews and aiocache, in
 rounds that alternate; medians. Then a cold stampede: four processes with eight callers each ask for five keys

@@ -1,6 +1,6 @@
 """How much is a waiter in a process of very many?
 
-    python bench/many_waiters.py [--waiters 20000]
+    python -m bench.checks.many_waiters [--waiters 20000]
 
 So many tasks are waited for on asyncio, each by a `wait_until_done` of its own, while another process
 finishes them; then once more by one `as_completed`. Exits with 1 unless all are told the right end, on one

@@ -1,6 +1,6 @@
 """How long from submit to the waiter, over three processes, compared with bare publish and subscribe?
 
-    python bench/wake_latency.py [--rounds 2000]
+    python -m bench.checks.wake_latency [--rounds 2000]
 
 Process A submits a task; an idle claimer in B claims and reports it; a waiter in C, which A tells the id by
 a pipe, sees the end. The floor is the same hops with redis-py alone: A sets a key and publishes; B,

@@ -1,6 +1,6 @@
 """Does a waiter hang, or hear what is not so, while connections are killed and the server is restarted?
 
-    python bench/storm.py [--tasks 5000] [--kill-every 0.2]
+    python -m bench.checks.storm [--tasks 5000] [--kill-every 0.2]
 
 Two processes of claimers work tasks off that two other processes have submitted and wait for, on asyncio.
 Meanwhile every subscribed connection is killed again and again, and once, half-way, the server is stopped and

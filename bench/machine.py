@@ -1,0 +1,39 @@
+"""What a run took place on."""
+
+import os
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+
+from bench.questions.question import Settings
+
+
+def describe(settings: Settings) -> dict[str, Any]:
+    """Return the machine, its system, and the server."""
+    with settings.server() as server:
+        info: Any = server.client.info("server")
+    name = info.get("server_name", "redis")
+    return {
+        "CPU": _field("/proc/cpuinfo", "model name") or platform.processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory": _field("/proc/meminfo", "MemTotal"),
+        "system": platform.platform(),
+        "Python": sys.version.split()[0],
+        "server": f"{name} {info.get(f'{name}_version', info['redis_version'])}",
+        "allocator of the server": _allocator(settings),
+    }
+
+
+def _allocator(settings: Settings) -> str:
+    with settings.server() as server:
+        info: Any = server.client.info("memory")
+    return str(info["mem_allocator"])
+
+
+def _field(path: str, name: str) -> str:
+    try:
+        lines = Path(path).read_text().splitlines()
+    except OSError:
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(name)), "")

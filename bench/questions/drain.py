@@ -1,0 +1,72 @@
+"""How many tasks a second do worker processes do, when there are always more?
+
+Every task goes through its whole life: claimed, handled by a function that only marks it, its result stored.
+"""
+
+import contextlib
+import time
+from collections.abc import Iterator
+from functools import partial
+
+from bench.questions.question import Measure, Measured, Metric, Question, Settings, systems
+from bench.systems.peers import SYSTEMS
+from bench.systems.session import Session, SystemFailedError, fill
+
+SECONDS = 2.5
+SETTLE_SECONDS = 0.5
+"""Processes do not start at one moment: what is done in the first half second is left out."""
+
+MOST_RECORD_SECONDS = 30.0
+PARALLEL = 1.5
+"""How many times as many tasks there are for each doubling of the processes."""
+
+
+def tasks_for(name: str, processes: int, settings: Settings) -> int:
+    """How many tasks there have to be."""
+    scale = PARALLEL if processes > 1 else 1.0
+    return settings.tasks(int(SYSTEMS[name].pace * SECONDS * scale))
+
+
+@contextlib.contextmanager
+def draining(processes: int, settings: Settings) -> Iterator[Measure]:
+    """Fill a queue, start workers, and look at the marks that they make."""
+
+    def measure(name: str) -> Measured:
+        tasks = tasks_for(name, processes, settings)
+        with settings.server() as server, Session(SYSTEMS[name], server.url) as session:
+            fill(session, 0, tasks)
+            with session.workers(processes, tasks) as marks:
+                marks.wait_first()
+                time.sleep(SETTLE_SECONDS / (4 if settings.quick else 1))
+                handled, began, cpu = marks.handled(), time.perf_counter(), server.cpu_seconds()
+                if handled == tasks:
+                    raise SystemFailedError(f"{name} was done before the measurement began: too few tasks")
+                marks.wait_all()
+                finished = session.ask("finished")
+                ends = time.monotonic() + MOST_RECORD_SECONDS
+                while finished < tasks and time.monotonic() < ends:
+                    finished = session.ask("finished")
+                took = time.perf_counter() - began
+                if finished != tasks:
+                    raise SystemFailedError(f"{name} has {finished} records of {tasks} tasks")
+                return {
+                    "rate": (tasks - handled) / took,
+                    "server CPU": 100 * (server.cpu_seconds() - cpu) / took,
+                }
+
+    yield measure
+
+
+def _question(processes: int) -> Question:
+    plural = "es" if processes > 1 else ""
+    return Question(
+        f"drain_{processes}",
+        f"Tasks done by {processes} worker process{plural}, each with its result stored",
+        [Metric("rate", "tasks/s"), Metric("server CPU", "%", more_is_better=False)],
+        systems,
+        partial(draining, processes),
+        compares=True,
+    )
+
+
+QUESTIONS = tuple(_question(processes) for processes in (1, 2, 4))

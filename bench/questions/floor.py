@@ -1,0 +1,68 @@
+"""How near is a submit to the least that a call of a script costs?
+
+The floor is redis-py's ``evalsha`` of a script that does nothing. On one CPU, client and server share it:
+what counts is the work. On two, what counts too is how long one waits for the other to wake.
+"""
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+from bench.questions.question import Measure, Measured, Metric, Question, Settings
+from converge_redis import RedisStore, Task, TaskManager
+
+CALLS = 4000
+BARE, PREPARED, OURS = "bare EVALSHA", "submit of a task", "submit, with making the task"
+INPUTS = {"number": 1, "text": "x" * 180}
+
+
+@contextlib.contextmanager
+def measuring(server_cpu: int, settings: Settings) -> Iterator[Measure]:
+    """Pin the client to CPU 0, and the server to one."""
+    count = settings.tasks(CALLS)
+    allowed = os.sched_getaffinity(0)
+
+    def measure(name: str) -> Measured:
+        with settings.server() as server, RedisStore.from_url(server.url) as store:
+            server.pin(server_cpu)
+            client: Any = server.client
+            manager, sha = TaskManager(store), client.script_load("return 1")
+            tasks = [Task(inputs=INPUTS) for _ in range(count)]
+            act: dict[str, Callable[[int], object]] = {
+                BARE: lambda _: client.evalsha(sha, 1, "key", "argument"),
+                PREPARED: lambda index: manager.submit(tasks[index]),
+                OURS: lambda _: manager.submit(Task(inputs=INPUTS)),
+            }
+            call = act[name]
+            client.evalsha(sha, 1, "key", "argument")
+            manager.submit(Task())
+            os.sched_setaffinity(0, {0})
+            try:
+                begun = time.perf_counter()
+                for index in range(count):
+                    call(index)
+                return {"rate": count / (time.perf_counter() - begun)}
+            finally:
+                os.sched_setaffinity(0, allowed)
+
+    yield measure
+
+
+def _question(name: str, where: str, server_cpu: int) -> Question:
+    return Question(
+        name,
+        f"Calls one by one by a blocking client, {where}",
+        [Metric("rate", "calls/s")],
+        lambda _settings: (BARE, PREPARED, OURS),
+        partial(measuring, server_cpu),
+        base=BARE,
+    )
+
+
+QUESTIONS = (
+    _question("floor", "client and server on one CPU", 0),
+    _question("floor_two_cpus", "client and server on a CPU each", 1),
+)

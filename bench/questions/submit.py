@@ -1,0 +1,57 @@
+"""How many tasks a second does one process submit, one by one and in bulk?"""
+
+import contextlib
+from collections.abc import Iterator
+
+from bench.questions.question import Measure, Measured, Metric, Question, Settings, systems
+from bench.systems.peers import SYSTEMS
+from bench.systems.session import Session
+
+ONE_BY_ONE, IN_BULK, WARM_UP = 4000, 20000, 200
+
+
+@contextlib.contextmanager
+def one_by_one(settings: Settings) -> Iterator[Measure]:
+    """Each task is acknowledged before the next is sent."""
+    count = settings.tasks(ONE_BY_ONE)
+
+    def measure(name: str) -> Measured:
+        with settings.server() as server, Session(SYSTEMS[name], server.url) as session:
+            session.ask("submit", first=0, count=WARM_UP)
+            return {"rate": count / session.ask("submit", first=WARM_UP, count=count)}
+
+    yield measure
+
+
+@contextlib.contextmanager
+def in_bulk(settings: Settings) -> Iterator[Measure]:
+    """By what the system has for many; without it, there is no number."""
+    count = settings.tasks(IN_BULK)
+
+    def measure(name: str) -> Measured:
+        with settings.server() as server, Session(SYSTEMS[name], server.url) as session:
+            if session.ask("submit_bulk", first=0, count=WARM_UP) is None:
+                return {}
+            return {"rate": count / session.ask("submit_bulk", first=WARM_UP, count=count)}
+
+    yield measure
+
+
+QUESTIONS = (
+    Question(
+        "submit",
+        "Tasks submitted one by one, each acknowledged by the server before the next",
+        [Metric("rate", "tasks/s")],
+        systems,
+        one_by_one,
+        compares=True,
+    ),
+    Question(
+        "submit_bulk",
+        "Tasks submitted by what the system has for many",
+        [Metric("rate", "tasks/s")],
+        systems,
+        in_bulk,
+        compares=True,
+    ),
+)
