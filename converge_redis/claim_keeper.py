@@ -13,6 +13,7 @@ from typing import Self
 from converge_redis.async_store import AsyncRedisStore
 from converge_redis.background import BackgroundLoop
 from converge_redis.errors import ClaimLostError, ConvergeError, InvalidValueError, NotAuthorizedError
+from converge_redis.loop_runner import closed
 from converge_redis.operations.holding import extend_claims
 from converge_redis.store import RedisStore
 from converge_redis.task import Task
@@ -103,16 +104,19 @@ class ClaimKeeper:
         """
         if task.assigned_to is None or task.claim_token is None or task.state.terminal:
             raise InvalidValueError(f"task {task.id!r} is not claimed: keep what claim_next returned")
-        self._loop.check_runs()
+        if not self._loop.runs:
+            raise closed()
         if task.claim_expires_at is None:
             return
         length = task.claim_expires_at - (task.claimed_at or 0.0)
         began = time.monotonic() if claimed_after is None else claimed_after
         due = began if claimed_after is None else began + length * RENEWED_AFTER
+        key = (task.id, task.claim_token)
         lease = _Lease(task, began + length, due)
         with self._lock:
-            self._drop(lease.key)
-            self._leases[lease.key] = lease
+            if key in self._leases:
+                self._leases[key].is_kept = False
+            self._leases[key] = lease
             is_early = due < self._wakes_at
         if is_early:
             self._loop.soon(self._wake_at, due)
@@ -120,10 +124,7 @@ class ClaimKeeper:
     def forget(self, task: Task) -> None:
         """Renew a claim no more: the work is done."""
         with self._lock:
-            self._drop((task.id, task.claim_token or 0))
-
-    def _drop(self, key: tuple[str, int]) -> None:
-        lease = self._leases.pop(key, None)
+            lease = self._leases.pop((task.id, task.claim_token or 0), None)
         if lease is not None:
             lease.is_kept = False
 

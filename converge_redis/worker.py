@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import random
 import signal
@@ -141,6 +142,8 @@ class Worker:
     async def _run_until_signal(self) -> None:
         loop = asyncio.get_running_loop()
         in_main = threading.current_thread() is threading.main_thread()
+        if in_main:
+            gc.freeze()  # what was imported stays: the collector need not look at it again and again
         signals = (signal.SIGTERM, signal.SIGINT) if in_main else ()
         for number in signals:
             loop.add_signal_handler(number, self.drain)

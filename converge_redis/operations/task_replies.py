@@ -15,25 +15,34 @@ from converge_redis.task import Task, TaskState, Topic
 def read_task(row: Sequence[Any]) -> Task:
     """Make a task of a reply's row (``lua/shared/reply.lua``)."""
     task_id = row[0].decode()
-    record, spec, result = _parts(row)
+    head, spec, result = _split(row)
     if spec is None:
         raise StoreReplyError(f"task {task_id!r} has lost what was submitted: does the server evict keys?")
-    if "failure" in record:
-        outcome: Any = _failure(task_id, record)
+    state, submitted, _, _, _, agent, token, lease, _, attempts, _, finished, _ = head[: len(_HEAD)]
+    rare = _rare(head) if len(head) > len(_HEAD) + 1 else {}
+    submitted_at = int(submitted)
+    token_at = int(token) if token else None
+    finished_at = None
+    if finished:  # then these count from the submission
+        finished_at = submitted_at + int(finished)
+        token_at = None if token_at is None else submitted_at + token_at
+    claimed_at = int(rare["claimed"]) if "claimed" in rare else token_at if agent else None
+    if "failure" in rare:
+        outcome: Any = _failure(task_id, rare)
     else:
         outcome = None if result is None else decode(result)
     fields = {
         **_DEFAULTS,
         "id": task_id,
-        "state": TaskState(record["state"]),
-        "assigned_to": record.get("agent"),
+        "state": _STATES.get(state) or TaskState(state),
+        "assigned_to": (unquote(agent) if "%" in agent else agent) if agent else None,
         "result": outcome,
-        "claimed_at": _seconds(record, "claimed"),
-        "claim_expires_at": _seconds(record, "lease"),
-        "claim_token": int(record["token"]) if "token" in record else None,
-        "attempts": int(record.get("attempts", 0)),
-        "submitted_at": _seconds(record, "submitted"),
-        "finished_at": _seconds(record, "finished"),
+        "claimed_at": None if claimed_at is None else claimed_at / 1e6,
+        "claim_expires_at": int(lease) / 1e6 if lease else None,
+        "claim_token": token_at,
+        "attempts": int(attempts) if attempts else 0,
+        "submitted_at": submitted_at / 1e6,
+        "finished_at": None if finished_at is None else finished_at / 1e6,
     }
     return _task(fields, decode(spec))
 
@@ -116,47 +125,47 @@ _HEAD = (
     "size",
 )
 _STATES = {
-    "p": "pending",
-    "a": "assigned",
-    "r": "running",
-    "c": "completed",
-    "f": "failed",
-    "x": "cancelled",
+    "p": TaskState.PENDING,
+    "a": TaskState.ASSIGNED,
+    "r": TaskState.RUNNING,
+    "c": TaskState.COMPLETED,
+    "f": TaskState.FAILED,
+    "x": TaskState.CANCELLED,
 }
 
 
 def record_of(row: Sequence[Any]) -> dict[str, str]:
     """Return the record's fields of a reply's row, those that are set (``lua/shared/record.lua``)."""
-    return _parts(row)[0]
-
-
-def _parts(row: Sequence[Any]) -> tuple[dict[str, str], bytes | None, bytes | None]:
-    """Return the record, what was submitted and what came out."""
-    head, _, body = row[1].partition(b"\n")
-    parts = head.decode().split("|")
-    record = {name: part for name, part in zip(_HEAD, parts, strict=False) if part}
-    for part in parts[len(_HEAD) : -1]:
-        name, _, value = part.partition("=")
-        record[name] = unquote(value)
+    head = _split(row)[0]
+    record = {name: part for name, part in zip(_HEAD, head, strict=False) if part} | _rare(head)
+    record.pop("size", None)
     record["state"] = _STATES.get(record["state"], record["state"])
     if "agent" in record:
         record["agent"] = unquote(record["agent"])
     if "finished" in record:  # then these count from the submission
-        submitted = int(record["submitted"])
         for name in ("finished", "token"):
             if name in record:
-                record[name] = str(submitted + int(record[name]))
+                record[name] = str(int(record["submitted"]) + int(record[name]))
     if "agent" in record:
         record.setdefault("claimed", record["token"])
-    size = int(record.pop("size", 0))
+    return record
+
+
+def _split(row: Sequence[Any]) -> tuple[list[str], bytes | None, bytes | None]:
+    """Return the parts of the head, what was submitted and what came out."""
+    text, _, body = row[1].partition(b"\n")
+    head = text.decode().split("|")
+    size = int(head[len(_HEAD) - 1] or 0)
     spec, result = body[:size] or None, body[size:] or None
     if len(row) > 2:  # what has a key of its own
         spec, result = spec or row[2], result or row[3]
-    return record, spec, result
+    return head, spec, result
 
 
-def _seconds(record: dict[str, str], field: str) -> float | None:
-    return int(record[field]) / 1e6 if field in record else None
+def _rare(head: Sequence[str]) -> dict[str, str]:
+    """Return the fields that few records have."""
+    named = (part.partition("=") for part in head[len(_HEAD) : -1])
+    return {name: unquote(value) for name, _, value in named}
 
 
 def _failure(task_id: str, record: dict[str, str]) -> dict[str, Any]:
