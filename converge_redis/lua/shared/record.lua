@@ -81,6 +81,7 @@ local function load(id)
     body = string.sub(text, at),
   }
   if rest ~= "" then
+    record.is_rare = true
     for name, value in string.gmatch(rest, "([%a_]+)=([^|]*)|") do
       record[name] = unescape(value)
     end
@@ -101,20 +102,25 @@ local function escape(text)
   return text
 end
 
+local function rare_parts(record)
+  local parts = ""
+  for _, name in ipairs(RARE) do
+    local value = record[name]
+    if value and not (name == "claimed" and value == record.token) then
+      parts = parts .. name .. "=" .. escape(value) .. "|"
+    end
+  end
+  return parts
+end
+
+-- Stores a record. Whoever sets one of the rare fields sets `is_rare`: most records do without the look.
 local function save(id, record)
   local letter = record.state == "cancelled" and "x" or string.sub(record.state, 1, 1)
   local lane = record.lane == "::" and "" or record.lane
   local priority = record.priority == "0" and "" or record.priority
   local agent = record.agent and escape(record.agent) or ""
   local token, ended = record.token or "", ""
-  local rest = ""
-  for i = 1, #RARE do
-    local name = RARE[i]
-    local value = record[name]
-    if value and not (name == "claimed" and value == token) then
-      rest = rest .. name .. "=" .. escape(value) .. "|"
-    end
-  end
+  local rest = record.is_rare and rare_parts(record) or ""
   if record.finished then
     ended = int(record.finished - record.submitted)
     token = token ~= "" and int(token - record.submitted) or ""

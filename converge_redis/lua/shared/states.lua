@@ -4,13 +4,14 @@
 --@include shared/reply
 
 local DEFAULT_RETENTION = 86400 * 1000000
+local default_end = int(now + DEFAULT_RETENTION)
 
 -- Makes a record pending, claimable from `due` on (0: at once), and returns whether it is delayed; where it
 -- is not, it is still to enter its lane. It must be out of all indexes.
 local function make_pending(id, record, due)
   record.state = "pending"
   if due > now then
-    record.due = int(due)
+    record.due, record.is_rare = int(due), true
     redis.call("ZADD", delayed, record.due, id)
     expect(due)
   end
@@ -44,6 +45,7 @@ local function make_claimed(id, record, agent, call, listener, state)
   record.agent = agent
   record.token = record.token and int(math.max(tonumber(record.token) + 1, now)) or now_text
   record.claimed = now_text
+  record.is_rare = record.is_rare or record.token ~= now_text
   record.attempts = record.attempts and int(tonumber(record.attempts) + 1) or "1"
   record.calls = remember(record, call)
   record.listener = listener ~= "" and listener or nil
@@ -70,7 +72,7 @@ end
 -- assigned, running -> pending: given back, or expired.
 local function unassign(id, record, due)
   leave(id, record)
-  record.last_agent = record.agent
+  record.last_agent, record.is_rare = record.agent, true
   record.agent, record.claimed, record.lease, record.listener = nil, nil, nil, nil
   enter_pending(id, record, due)
 end
@@ -110,7 +112,7 @@ local function make_finished(id, record, state, result)
   record.finished = now_text
   record.lease, record.listener = nil, nil
   save(id, record)
-  return int(now + (tonumber(record.retention) or DEFAULT_RETENTION))
+  return record.retention and int(now + tonumber(record.retention)) or default_end
 end
 
 -- pending, assigned, running -> completed, failed, cancelled; tells those who wait.

@@ -33,7 +33,7 @@ local function expire(id, record)
   tell_holder(id, record)
   local expiries = tonumber(record.expiries or 0) + 1
   record.lost = lost_claims(record, expiries)
-  record.expiries = int(expiries)
+  record.expiries, record.is_rare = int(expiries), true
   if record.retries and expiries > tonumber(record.retries) then
     record.failure = "max_retries"
     settle(id, record, "failed")
@@ -49,7 +49,7 @@ local function catch_up(id, record, at)
   end
   if record.deadline and tonumber(record.deadline) <= now then
     tell_holder(id, record)
-    record.failure = "deadline"
+    record.failure, record.is_rare = "deadline", true
     settle(id, record, "failed")
   elseif record.lease and tonumber(record.lease) <= at then
     expire(id, record)

@@ -25,13 +25,14 @@ end
 
 local reply = { "OK" }
 local done, held, entries = {}, {}, {} -- records; ids by agent; what enters `finished`
+local left = {} -- how many leave each state
 for i = 2, #ARGV, 4 do
   local id, agent, token, result = unpack(ARGV, i, i + 3)
   local record = load_current(id)
   local told = outcome(id, agent, token, result, record)
   if not told then
     told = { "ACCEPTED" }
-    count(record.state, -1)
+    left[record.state] = (left[record.state] or 0) + 1
     held[agent] = held[agent] or {}
     table.insert(held[agent], id)
     record.calls = nil -- the result tells that this call was made before
@@ -45,6 +46,9 @@ if #done > 0 then
   for agent, members in pairs(held) do
     redis.call("ZREM", leases, unpack(members))
     redis.call("ZREM", claims .. agent, unpack(members))
+  end
+  for state, number in pairs(left) do
+    count(state, -number)
   end
   count("completed", #done)
   redis.call("ZADD", finished, unpack(entries))

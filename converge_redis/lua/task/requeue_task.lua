@@ -27,7 +27,7 @@ leave(id, record)
 drop_result(id, record)
 reopen(id)
 record.calls = remember(record, call)
-record.last_agent = record.agent or record.last_agent
+record.last_agent, record.is_rare = record.agent or record.last_agent, true
 record.agent, record.claimed, record.finished = nil, nil, nil
 record.failure, record.expiries, record.lost = nil, nil, nil
 enter_pending(id, record, 0)

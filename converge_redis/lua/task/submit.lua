@@ -17,7 +17,7 @@ for _ = 1, tonumber(ARGV[1]) do
   if not stored then
     local record = { submitted = now_text, lane = lane, priority = priority, ttl = ttl ~= "" and ttl or nil }
     for i = at + 7, last, 2 do
-      record[ARGV[i]] = ARGV[i + 1]
+      record[ARGV[i]], record.is_rare = ARGV[i + 1], true
     end
     put_spec(id, record, spec)
     if record.deadline then
