@@ -54,8 +54,8 @@ class Line(asyncio.Protocol):
     def over(cls, connection: Any, on_told: Callable[[list[Any]], None] | None = None) -> Self | None:
         """Take a connection over; None where it has no transport, as those of a fake server."""
         writer = getattr(connection, "_writer", None)
-        transport = getattr(writer, "transport", None)
-        if not isinstance(transport, asyncio.Transport):
+        transport: Any = getattr(writer, "transport", None)
+        if not hasattr(transport, "set_protocol"):
             return None
         line = cls(connection, transport, on_told)
         transport.set_protocol(line)

@@ -9,7 +9,7 @@ from bench.questions.question import Measure, Measured, Metric, Question, Settin
 from bench.systems.peers import SYSTEMS
 from bench.systems.session import Session, fill
 
-CALLS, WARM_UP = 600, 100
+WARM_UP = 50
 BURST_SECONDS = 0.02
 FIRST_OF_LOAD, MOST_TASKS = 100_000, 2_000_000
 
@@ -26,9 +26,9 @@ def quantiles(seconds: list[float]) -> Measured:
 @contextlib.contextmanager
 def idle(settings: Settings) -> Iterator[Measure]:
     """The worker has nothing else to do."""
-    calls = settings.tasks(CALLS)
 
     def measure(name: str) -> Measured:
+        calls = settings.tasks(SYSTEMS[name].calls)
         with (
             settings.server() as server,
             Session(SYSTEMS[name], server.url) as session,
@@ -43,10 +43,10 @@ def idle(settings: Settings) -> Iterator[Measure]:
 @contextlib.contextmanager
 def half_load(settings: Settings) -> Iterator[Measure]:
     """A second process submits half as many tasks as the worker can do."""
-    calls = settings.tasks(CALLS)
 
     def measure(name: str) -> Measured:
         system = SYSTEMS[name]
+        calls = settings.tasks(system.calls)
         over = threading.Event()
         with (
             settings.server() as server,

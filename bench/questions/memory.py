@@ -8,8 +8,8 @@ from bench.questions.question import Measure, Measured, Metric, Question, Settin
 from bench.systems.peers import SYSTEMS
 from bench.systems.session import Session, fill
 
-TASKS, OF_SLOW = 20000, 2000
-SLOW = 1000
+TASKS, OF_SLOW = 20000, 3000
+SLOW = 10000
 
 
 @contextlib.contextmanager

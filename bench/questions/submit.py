@@ -7,7 +7,7 @@ from bench.questions.question import Measure, Measured, Metric, Question, Settin
 from bench.systems.peers import SYSTEMS
 from bench.systems.session import Session
 
-ONE_BY_ONE, IN_BULK, WARM_UP = 4000, 20000, 200
+ONE_BY_ONE, WARM_UP = 4000, 200
 
 
 @contextlib.contextmanager
@@ -26,9 +26,9 @@ def one_by_one(settings: Settings) -> Iterator[Measure]:
 @contextlib.contextmanager
 def in_bulk(settings: Settings) -> Iterator[Measure]:
     """By what the system has for many; without it, there is no number."""
-    count = settings.tasks(IN_BULK)
 
     def measure(name: str) -> Measured:
+        count = settings.tasks(SYSTEMS[name].pace)
         with settings.server() as server, Session(SYSTEMS[name], server.url) as session:
             if session.ask("submit_bulk", first=0, count=WARM_UP) is None:
                 return {}

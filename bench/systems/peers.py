@@ -13,6 +13,7 @@ class System:
         requirements: What its environment needs, as pip or npm take it; none: this project's own environment.
         configuration: What was chosen, and why.
         concurrency: How many tasks one worker process works on at a time.
+        calls: How many results one round waits for, one after the other.
         pace: About how many tasks one worker process does in a second: so many does a measurement take.
     """
 
@@ -22,6 +23,7 @@ class System:
     configuration: str
     concurrency: int = 100
     pace: int = 2500
+    calls: int = 500
 
     @property
     def is_node(self) -> bool:
@@ -124,6 +126,7 @@ PEERS = (
         ("streaq==7.2.0", "uvloop"),
         "Its own worker on anyio, enqueue_many.",
         pace=1200,
+        calls=50,
     ),
     System(
         "docket",

@@ -16,7 +16,7 @@ from bench.systems.environments import prepare
 from bench.systems.peers import System
 
 LOOK_SECONDS = 0.002
-MOST_SECONDS = 300.0
+MOST_SECONDS = 60.0
 
 
 class SystemFailedError(Exception):

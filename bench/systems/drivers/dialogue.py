@@ -115,11 +115,16 @@ class AsyncClient(Client):
 
     Args:
         url: The server.
+
+    Attributes:
+        uses_uvloop: Whether that is uvloop's, where it is installed.
     """
+
+    uses_uvloop = True
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
-        self._runner = asyncio.Runner(loop_factory=loop_factory())
+        self._runner = asyncio.Runner(loop_factory=loop_factory() if self.uses_uvloop else None)
         self._runner.run(self.open())
 
     async def open(self) -> None:
