@@ -38,6 +38,8 @@ def record_fields(
         fields["ttl"] = microseconds(claim_ttl_sec)
     if retention_sec != DEFAULT_RETENTION_SEC:
         fields["retention"] = microseconds(retention_sec)
+    if not constraints:
+        return fields
     for name, field in _DURATIONS.items():
         value = constraints.get(name)
         if value is not None:

@@ -201,6 +201,10 @@ class Keys:
         return self._shards[shard] + "listener:" + listener
 
 
+OPEN_LANE = "::"
+"""The lane of tasks without a pool, topic or required capability."""
+
+
 def lane(pool_id: str | None, topic: str | None, capabilities: Iterable[str]) -> str:
     """Return the name of a lane: ``<pool>:<topic>:<capability>,<capability>,``.
 

@@ -212,8 +212,8 @@ class Worker:
             self._busy += 1
             self._spawn(self._work_on(manager, claim))
         if len(tasks) < room:
-            # There is no more for now. What handlers return at once is told first: the server would tell those
-            # who wait for it only after it has looked for more.
+            # There is no more for now. What handlers return at once is told first: the server would tell
+            # those who wait for it only after it has looked for more.
             await asyncio.sleep(0)
             await self._reports.settled(MOST_PATIENCE)
 

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
+from functools import partial
 
 from bench.questions.question import Measure, Measured, Metric, Question, Settings, systems
 from bench.systems.peers import SYSTEMS
@@ -11,12 +12,17 @@ ONE_BY_ONE, WARM_UP = 4000, 200
 
 
 @contextlib.contextmanager
-def one_by_one(settings: Settings) -> Iterator[Measure]:
+def one_by_one(pinned: bool, settings: Settings) -> Iterator[Measure]:
     """Each task is acknowledged before the next is sent."""
     count = settings.tasks(ONE_BY_ONE)
 
     def measure(name: str) -> Measured:
-        with settings.server() as server, Session(SYSTEMS[name], server.url) as session:
+        with (
+            settings.server() as server,
+            Session(SYSTEMS[name], server.url, 0 if pinned else None) as session,
+        ):
+            if pinned:
+                server.pin(0)
             session.ask("submit", first=0, count=WARM_UP)
             return {"rate": count / session.ask("submit", first=WARM_UP, count=count)}
 
@@ -43,7 +49,15 @@ QUESTIONS = (
         "Tasks submitted one by one, each acknowledged by the server before the next",
         [Metric("rate", "tasks/s")],
         systems,
-        one_by_one,
+        partial(one_by_one, False),
+        compares=True,
+    ),
+    Question(
+        "submit_pinned",
+        "The same with client and server on one CPU: the work alone, without waiting for the other to wake",
+        [Metric("rate", "tasks/s")],
+        systems,
+        partial(one_by_one, True),
         compares=True,
     ),
     Question(

@@ -29,14 +29,17 @@ class Session:
     Args:
         system: The system.
         url: The server.
+        cpu: The CPU that the client is to run on; None: any.
     """
 
-    def __init__(self, system: System, url: str) -> None:
+    def __init__(self, system: System, url: str, cpu: int | None = None) -> None:
         self._system = system
         self._url = url
         self._prepared = prepare(system)
         self._environment = {**os.environ, **self._prepared.environment}
         self._process = self._start("client", self._url)
+        if cpu is not None:
+            os.sched_setaffinity(self._process.pid, {cpu})
         self._read()
 
     def ask(self, do: str, **arguments: Any) -> Any:

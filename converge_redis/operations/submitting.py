@@ -10,7 +10,7 @@ from converge_redis.codec import decode, encode
 from converge_redis.constraints import microseconds, record_fields
 from converge_redis.errors import InvalidTypeError, InvalidValueError, TaskExistsError
 from converge_redis.identifiers import call_id
-from converge_redis.keys import lane
+from converge_redis.keys import OPEN_LANE, lane
 from converge_redis.namespace import Namespace
 from converge_redis.operation import Argument, Operation, Steps, ask_all, then_forget
 from converge_redis.scripts import Script
@@ -24,18 +24,17 @@ SCRIPTS_TOGETHER = 8
 
 T = TypeVar("T")
 
-_DEFAULTS: dict[str, Any] = {
-    "objective": "",
-    "inputs": {},
-    "outputs": {},
-    "constraints": {},
-    "evaluator": None,
-    "pool_id": None,
-    "topic": None,
-    "required_capabilities": [],
-    "priority": 0,
-}
-"""The fields that a specification holds; those that have their default are left out of it."""
+_NAMES = (
+    "objective",
+    "inputs",
+    "outputs",
+    "constraints",
+    "pool_id",
+    "topic",
+    "required_capabilities",
+    "priority",
+)
+"""The fields of a specification, but for the evaluator; empty, None or 0 is the default, and left out."""
 
 
 class _Entry(NamedTuple):
@@ -125,13 +124,18 @@ def _entry(space: Namespace, task: Task, delay_us: int) -> _Entry:
         raise InvalidValueError(
             f"task.state must be pending at submit, not {shown(task.state)} (task {shown(task.id)})"
         )
-    rare: dict[str, Argument] = {**record_fields(task.constraints, space.claim_ttl_sec, space.retention_sec)}
     values = task.__dict__
-    set_values = {name: values[name] for name, default in _DEFAULTS.items() if values[name] != default}
+    set_values = {name: values[name] for name in _NAMES if values[name]}
+    if task.evaluator is not None:
+        set_values["evaluator"] = task.evaluator
     spec = encode("task", set_values, space.payload_limit)
-    place = lane(task.pool_id, task.topic, task.required_capabilities)
-    ttl = rare.pop("ttl", "")
-    flat = [part for field in rare.items() for part in field]
+    if task.pool_id is None and task.topic is None and not task.required_capabilities:
+        place = OPEN_LANE
+    else:
+        place = lane(task.pool_id, task.topic, task.required_capabilities)
+    rare = record_fields(task.constraints, space.claim_ttl_sec, space.retention_sec)
+    ttl: Argument = rare.pop("ttl", "")
+    flat = [part for field in rare.items() for part in field] if rare else ()
     return _Entry(task.id, spec, (task.id, spec, delay_us, place, task.priority, ttl, len(rare), *flat))
 
 

@@ -1,0 +1,74 @@
+"""What becomes of measured numbers: medians, ratios within a round, reports and tables."""
+
+from pathlib import Path
+
+from bench.questions.question import Metric
+from bench.report import Answers, Report
+from bench.tables import markdown, rows
+
+
+def answers(compares: bool = True) -> Answers:
+    made = Answers("submit", "Tasks", [Metric("rate", "tasks/s")], "ours", compares)
+    for ours, other in ((100.0, 50.0), (200.0, 150.0), (300.0, 60.0)):
+        made.add("other", {"rate": other})
+        made.add("ours", {"rate": ours})
+    return made
+
+
+def test_the_median_and_the_spread() -> None:
+    assert answers().median("ours", "rate") == 200.0
+    assert answers().spread("other", "rate") == (50.0, 150.0)
+    assert answers().median("ours", "unknown") is None
+    assert answers().spread("unknown", "rate") is None
+
+
+def test_a_ratio_is_taken_within_a_round() -> None:
+    assert answers().ratios("other", "rate") == [0.5, 0.75, 0.2]
+    assert answers().ratios("ours", "rate") == [1.0, 1.0, 1.0]
+
+
+def test_a_round_that_failed_has_no_ratio() -> None:
+    made = answers()
+    made.add("other", None)
+    made.add("ours", {"rate": 100.0})
+    assert made.ratios("other", "rate") == [0.5, 0.75, 0.2]
+    assert made.values("other", "rate") == [50.0, 150.0, 60.0]
+
+
+def test_a_number_that_a_system_does_not_give_is_left_out() -> None:
+    made = answers()
+    made.rounds["silent"] = [{}, {}, {}]
+    assert made.median("silent", "rate") is None
+    assert ["silent", "-", "", ""] in list(rows(made))
+
+
+def test_tables_begin_with_the_best_where_systems_are_compared() -> None:
+    assert [row[0] for row in rows(answers())] == ["ours", "other"]
+    assert [row[0] for row in rows(answers(compares=False))] == ["other", "ours"]
+
+
+def test_where_less_is_better_the_least_is_first() -> None:
+    made = answers()
+    made.metrics = [Metric("rate", "ms", more_is_better=False)]
+    assert [row[0] for row in rows(made)] == ["other", "ours"]
+
+
+def test_a_failure_is_shown() -> None:
+    made = answers()
+    made.rounds["broken"] = [None, None, None]
+    made.failures["broken"] = "it has ended"
+    assert ["broken", "failed", "", ""] in list(rows(made))
+
+
+def test_a_report_is_read_as_it_was_written(tmp_path: Path) -> None:
+    report = Report({"cores": 2}, {"ours": {"redis": "8"}}, {"rounds": 3}, {"submit": answers()})
+    report.save(tmp_path / "report.json")
+    assert Report.load(tmp_path / "report.json") == report
+
+
+def test_the_documentation_has_a_line_for_each_subject() -> None:
+    report = Report({"cores": 2}, {"ours": {"redis": "8"}}, {"rounds": 3}, {"submit": answers()})
+    text = markdown(report)
+    assert "| ours | 200 | 100-300 | 1.00 (1.00-1.00) |" in text
+    assert "| other | 60 | 50-150 | 0.50 (0.20-0.75) |" in text
+    assert "Versions: ours: redis 8." in text
