@@ -135,10 +135,14 @@ def protocols(settings: Settings) -> Iterator[Measure]:
                 ballot = Ballot(store, "ballot", options=["yes", "no"])
                 act: Callable[[str], Any] = lambda agent: ballot.vote(agent, "yes")  # noqa: E731
             else:
-                kind: Any = "english" if name == "bids in an English auction" else "sealed_first_price"
-                auction = BiddingProtocol(kind, store=store, auction_id="auction")
+                english: dict[str, Any] = {"increment": 1.0, "quiet_sec": 600.0}
+                auction = (
+                    BiddingProtocol("english", store, "auction", **english)
+                    if name == "bids in an English auction"
+                    else BiddingProtocol("first_price_sealed_bid", store, "auction")
+                )
                 amounts = itertools.count(1)
-                act = lambda agent: auction.submit_bid(agent, float(next(amounts)), {})  # noqa: E731
+                act = lambda agent: auction.submit_bid(agent, float(next(amounts)))  # noqa: E731
             begun = time.perf_counter()
             for agent in agents:
                 act(agent)

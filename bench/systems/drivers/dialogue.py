@@ -230,9 +230,8 @@ def answer(client: Client) -> None:
     _tell({"ready": True})
     for line in sys.stdin:
         request = json.loads(line)
-        method = getattr(client, request.pop("do"))
         try:
-            _tell({"result": method(**request)})
+            _tell({"result": getattr(client, request.pop("do"))(**request)})
         except Exception as error:
             _tell({"error": f"{type(error).__name__}: {error}"})
 
