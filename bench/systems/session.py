@@ -163,3 +163,6 @@ def _end(processes: "list[subprocess.Popen[str]]") -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                pipe.close()
