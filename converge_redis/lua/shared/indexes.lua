@@ -31,9 +31,9 @@ local function leave_lane(name, members)
   end
 end
 
--- The entry of a task in its lane.
-local function place_of(id, record)
-  return { int(0 - tonumber(record.priority)), id }
+-- The score of a task in its lane.
+local function score_of(priority)
+  return priority == "0" and "0" or int(0 - priority)
 end
 
 -- Takes a task out of the indexes of its present state; the record is still to be saved.

@@ -14,24 +14,6 @@
 
 local MOST_INSIDE = 1024
 
---   timeout, deadline, retries, retention   only where the task sets them
---   due                                     while pending and delayed
---   claimed                                 when the claim began, where that is not the token
---   expiries, lost, last_agent              what happened before: expired claims, the last ones
---   failure                                 a reason given by the rules
-local RARE = {
-  "timeout",
-  "deadline",
-  "retries",
-  "retention",
-  "due",
-  "claimed",
-  "expiries",
-  "lost",
-  "last_agent",
-  "failure",
-}
-
 local function is_terminal(record)
   return record.finished ~= nil
 end
@@ -57,11 +39,8 @@ local function state_of(letter)
     or letter
 end
 
-local function load(id)
-  local text = redis.call("GET", tasks .. id)
-  if not text then
-    return nil
-  end
+-- Makes a record of its text.
+local function read(text)
   local letter, submitted, lane, priority, ttl, agent, token, lease, listener, attempts, calls, ended, size,
     rest, at = string.match(text, HEAD)
   local record = {
@@ -94,6 +73,11 @@ local function load(id)
   return record
 end
 
+local function load(id)
+  local text = redis.call("GET", tasks .. id)
+  return text and read(text) or nil
+end
+
 -- User text in a head must not end a part of it.
 local function escape(text)
   if string.find(text, "[%%|\n]") then
@@ -102,7 +86,25 @@ local function escape(text)
   return text
 end
 
+-- What few records have, as `name=value|…`:
+--   timeout, deadline, retries, retention   only where the task sets them
+--   due                                     while pending and delayed
+--   claimed                                 when the claim began, where that is not the token
+--   expiries, lost, last_agent              what happened before: expired claims, the last ones
+--   failure                                 a reason given by the rules
 local function rare_parts(record)
+  local RARE = {
+    "timeout",
+    "deadline",
+    "retries",
+    "retention",
+    "due",
+    "claimed",
+    "expiries",
+    "lost",
+    "last_agent",
+    "failure",
+  }
   local parts = ""
   for _, name in ipairs(RARE) do
     local value = record[name]
@@ -113,8 +115,8 @@ local function rare_parts(record)
   return parts
 end
 
--- Stores a record. Whoever sets one of the rare fields sets `is_rare`: most records do without the look.
-local function save(id, record)
+-- Returns a record as text. Whoever sets one of the rare fields sets `is_rare`: most do without the look.
+local function text_of(record)
   local letter = record.state == "cancelled" and "x" or string.sub(record.state, 1, 1)
   local lane = record.lane == "::" and "" or record.lane
   local priority = record.priority == "0" and "" or record.priority
@@ -126,10 +128,14 @@ local function save(id, record)
     token = token ~= "" and int(token - record.submitted) or ""
   end
   -- One expression: it takes one buffer, where a table of parts takes several.
-  record.text = letter .. "|" .. record.submitted .. "|" .. lane .. "|" .. priority .. "|"
+  return letter .. "|" .. record.submitted .. "|" .. lane .. "|" .. priority .. "|"
     .. (record.ttl or "") .. "|" .. agent .. "|" .. token .. "|" .. (record.lease or "") .. "|"
     .. (record.listener or "") .. "|" .. (record.attempts or "") .. "|" .. (record.calls or "") .. "|"
     .. ended .. "|" .. (record.size or "") .. "|" .. rest .. "\n" .. record.body
+end
+
+local function save(id, record)
+  record.text = text_of(record)
   redis.call("SET", tasks .. id, record.text)
 end
 
@@ -141,14 +147,6 @@ end
 local function result_of(id, record)
   local inside = string.sub(record.body, (record.size or 0) + 1)
   return inside ~= "" and inside or record.finished and redis.call("GET", results .. id) or nil
-end
-
-local function put_spec(id, record, spec)
-  local is_small = #spec <= MOST_INSIDE
-  record.size, record.body = is_small and #spec or nil, is_small and spec or ""
-  if not is_small then
-    redis.call("SET", specs .. id, spec)
-  end
 end
 
 local function put_result(id, record, result)

@@ -2,9 +2,18 @@
 -- with what each holds, is in keys.py. Those whose names end in a colon are prefixes, and take a last part.
 --@include shared/clock
 local base = KEYS[1]
-local tasks, specs, results = base .. "t:", base .. "spec:", base .. "result:"
-local lane_prefix, lanes = base .. "lane:", base .. "lanes"
-local delayed, deadlines, leases = base .. "delayed", base .. "deadlines", base .. "leases"
-local claims, finished, counts = base .. "claims:", base .. "finished", base .. "counts"
+local tasks = base .. "t:"
+local specs = base .. "spec:"
+local results = base .. "result:"
+local lane_prefix = base .. "lane:"
+local lanes = base .. "lanes"
+local delayed = base .. "delayed"
+local deadlines = base .. "deadlines"
+local leases = base .. "leases"
+local claims = base .. "claims:"
+local finished = base .. "finished"
+local counts = base .. "counts"
 local reopened = base .. "reopened:"
-local watchers, listeners, alarm = base .. "watchers:", base .. "listeners", base .. "alarm"
+local watchers = base .. "watchers:"
+local listeners = base .. "listeners"
+local alarm = base .. "alarm"

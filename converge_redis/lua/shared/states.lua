@@ -6,23 +6,22 @@
 local DEFAULT_RETENTION = 86400 * 1000000
 local default_end = int(now + DEFAULT_RETENTION)
 
--- Makes a record pending, claimable from `due` on (0: at once), and returns whether it is delayed; where it
--- is not, it is still to enter its lane. It must be out of all indexes.
-local function make_pending(id, record, due)
+local function enter_delayed(id, due)
+  redis.call("ZADD", delayed, int(due), id)
+  expect(due)
+end
+
+-- Makes a record pending, claimable from `due` on (0: at once). It must be out of all indexes.
+local function enter_pending(id, record, due)
+  count("pending", 1)
   record.state = "pending"
   if due > now then
     record.due, record.is_rare = int(due), true
-    redis.call("ZADD", delayed, record.due, id)
-    expect(due)
-  end
-  save(id, record)
-  return record.due ~= nil
-end
-
-local function enter_pending(id, record, due)
-  count("pending", 1)
-  if not make_pending(id, record, due) then
-    enter_lane(record.lane, place_of(id, record))
+    save(id, record)
+    enter_delayed(id, due)
+  else
+    save(id, record)
+    enter_lane(record.lane, { score_of(record.priority), id })
   end
 end
 

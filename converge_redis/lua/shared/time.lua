@@ -57,7 +57,7 @@ local function catch_up(id, record, at)
     redis.call("ZREM", delayed, id)
     record.due = nil
     save(id, record)
-    enter_lane(record.lane, place_of(id, record))
+    enter_lane(record.lane, { score_of(record.priority), id })
   end
 end
 

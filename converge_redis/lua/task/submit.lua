@@ -12,32 +12,51 @@ local names, entries, submitted = {}, {}, 0 -- lanes in the order in which they 
 local at = 2
 for _ = 1, tonumber(ARGV[1]) do
   local id, spec, delay, lane, priority, ttl = unpack(ARGV, at, at + 5)
-  local last = at + 6 + 2 * tonumber(ARGV[at + 6])
-  local stored = load(id)
+  local last = at + 6 + 2 * ARGV[at + 6]
+  local is_small = #spec <= MOST_INSIDE
+  local record = {
+    state = "pending",
+    submitted = now_text,
+    lane = lane,
+    priority = priority,
+    ttl = ttl ~= "" and ttl or nil,
+    size = is_small and #spec or nil,
+    body = is_small and spec or "",
+  }
+  for i = at + 7, last, 2 do
+    record[ARGV[i]], record.is_rare = ARGV[i + 1], true
+  end
+  if delay ~= "0" then
+    record.due, record.is_rare = int(now + delay), true
+  end
+  local stored = redis.call("SET", tasks .. id, text_of(record), "NX", "GET")
   if not stored then
-    local record = { submitted = now_text, lane = lane, priority = priority, ttl = ttl ~= "" and ttl or nil }
-    for i = at + 7, last, 2 do
-      record[ARGV[i]], record.is_rare = ARGV[i + 1], true
+    submitted = submitted + 1
+    if not is_small then
+      redis.call("SET", specs .. id, spec)
     end
-    put_spec(id, record, spec)
     if record.deadline then
       redis.call("ZADD", deadlines, record.deadline, id)
     end
-    submitted = submitted + 1
-    if not make_pending(id, record, now + delay) then
+    if record.due then
+      enter_delayed(id, now + delay)
+    else
       local of_lane = entries[lane]
       if not of_lane then
         of_lane = {}
         entries[lane] = of_lane
         names[#names + 1] = lane
       end
-      of_lane[#of_lane + 1] = int(0 - priority)
+      of_lane[#of_lane + 1] = score_of(priority)
       of_lane[#of_lane + 1] = id
     end
-  elseif spec_of(id, stored) ~= spec then
-    reply[1] = "EXISTS"
-    reply[#reply + 1] = id
-    reply[#reply + 1] = spec_of(id, stored) or ""
+  else
+    local other = spec_of(id, read(stored))
+    if other ~= spec then
+      reply[1] = "EXISTS"
+      reply[#reply + 1] = id
+      reply[#reply + 1] = other or ""
+    end
   end
   at = last + 1
 end
