@@ -20,10 +20,12 @@ def microseconds(seconds: float) -> int:
     return max(1, round(seconds * 1e6)) if seconds > 0 else 0
 
 
-def record_fields(
+def submit_arguments(
     constraints: Mapping[str, Any], claim_ttl_sec: float | None, retention_sec: float
-) -> dict[str, int]:
-    """Return the record's fields for a task's constraints; names that do not count are left alone.
+) -> tuple[str | int, ...]:
+    """Return what ``lua/task/submit.lua`` takes for a task's constraints: the lease, and the other fields.
+
+    Names that do not count are left alone.
 
     Args:
         constraints: The task's constraints.
@@ -38,8 +40,6 @@ def record_fields(
         fields["ttl"] = microseconds(claim_ttl_sec)
     if retention_sec != DEFAULT_RETENTION_SEC:
         fields["retention"] = microseconds(retention_sec)
-    if not constraints:
-        return fields
     for name, field in _DURATIONS.items():
         value = constraints.get(name)
         if value is not None:
@@ -51,7 +51,8 @@ def record_fields(
     deadline = constraints.get("deadline")
     if deadline is not None:
         fields["deadline"] = round(_unix_seconds(deadline) * 1e6)
-    return fields
+    ttl = fields.pop("ttl", "")
+    return (ttl, len(fields), *(part for field in fields.items() for part in field))
 
 
 def _unix_seconds(deadline: Any) -> float:

@@ -7,10 +7,12 @@ import time
 
 _lock = threading.Lock()
 _last = 0
-_random = bytearray()
-"""Bytes of the system's random generator, not used yet: to ask for each id costs as much as the id."""
+_random: list[str] = []
+"""Random text that was not used yet: to ask the system for each id costs as much as the id."""
 
-RANDOM_AT_ONCE = 4096
+IDS_AT_ONCE = 256
+_VARIANT = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
+"""The first two bits of the last 64 are the variant's, 10; of a random digit the other two remain."""
 
 
 def uuid7() -> str:
@@ -24,24 +26,24 @@ def uuid7() -> str:
     stamp = milliseconds << 12 | (rest << 12) // 1_000_000
     with _lock:
         _last = stamp = stamp if stamp > _last else _last + 1
-        variant = int.from_bytes(_eight_bytes()) >> 2 | 2 << 62
-    text = f"{stamp >> 12:012x}7{stamp & 0xFFF:03x}{variant:016x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+        digits = _sixteen_digits()
+    head = f"{stamp:015x}"
+    return f"{head[:8]}-{head[8:12]}-7{head[12:]}-{_VARIANT[digits[0]]}{digits[1:4]}-{digits[4:]}"
 
 
 def call_id() -> str:
     """Return the id of one call, by which a script knows it again: 11 characters, 64 random bits."""
     with _lock:
-        return base64.urlsafe_b64encode(_eight_bytes())[:11].decode()
+        digits = _sixteen_digits()
+    return base64.urlsafe_b64encode(bytes.fromhex(digits))[:11].decode()
 
 
-def _eight_bytes() -> bytes:
-    """Return random bytes that were not used before; the caller holds the lock."""
+def _sixteen_digits() -> str:
+    """Return 64 random bits that were not used before, in hexadecimal; the caller holds the lock."""
     if not _random:
-        _random.extend(os.urandom(RANDOM_AT_ONCE))
-    taken = bytes(_random[-8:])
-    del _random[-8:]
-    return taken
+        digits = os.urandom(8 * IDS_AT_ONCE).hex()
+        _random.extend(digits[start : start + 16] for start in range(0, len(digits), 16))
+    return _random.pop()
 
 
 def _forget() -> None:

@@ -15,7 +15,7 @@ _DEFINES = re.compile(r"local (?:function )?([\w, ]+)")
 _NAMES = re.compile(r"(?<![\w.])[A-Za-z_]\w*")
 _COMMENT = re.compile(r"^ *--.*\n", re.MULTILINE)
 _GOES_ON = (" ", "end", "}", ")", "else", "\n")
-"""With what a line begins that belongs to the statement above: statements of a file begin at its left edge."""
+"""With what a line begins that belongs to the statement above; statements begin at the left edge."""
 
 
 class Script:

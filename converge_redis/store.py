@@ -6,15 +6,15 @@ import inspect
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
-from typing import Any, Self, TypeVar, cast
+from typing import Any, Self, TypeVar
 
 import redis
-from hiredis import pack_command
 from redis.exceptions import ResponseError
 
 from converge_redis.background import BackgroundLoop
+from converge_redis.blocking_calls import BlockingCalls
 from converge_redis.connection import async_client, async_twin, blocking_client, calls_at_once, check_client
 from converge_redis.constraints import DEFAULT_RETENTION_SEC
 from converge_redis.embedded import embedded_server
@@ -27,7 +27,7 @@ from converge_redis.near_cache import NearCache, NearStatistics, check_near_cach
 from converge_redis.operation import Compute, Computed, Give, Gives, Join, Listen, Near, Operation, Steps
 from converge_redis.operations import values
 from converge_redis.operations.opening import open_namespace
-from converge_redis.sending import Alone, Batch, Parts, Pause, Requests, first_command, requests
+from converge_redis.sending import Alone, Batch, Pause, Requests, first_command, requests
 from converge_redis.verbs import Facade, near_verb, verb
 
 T = TypeVar("T")
@@ -93,7 +93,7 @@ class RedisStore(Facade):
         self._closed = False
         self._background: tuple[BackgroundLoop, LoopRunner] | None = None
         self._lock = threading.Lock()
-        self._idle: tuple[int, list[Any]] = (os.getpid(), [])
+        self._calls = BlockingCalls(client)
 
     @classmethod
     def from_url(
@@ -174,7 +174,7 @@ class RedisStore(Facade):
     def close(self) -> None:
         """End all waits, and close the connections that the store made. A second call has no effect."""
         with self._lock:
-            self._closed = True
+            self._closed = self._calls.is_closed = True
             background, self._background = self._background, None
         if background is not None and background[0].pid == os.getpid():
             background[0].call(background[1].aclose())
@@ -213,7 +213,7 @@ class RedisStore(Facade):
         if self._owns_client and isinstance(work, Operation):
             # The usual case without the generators that know what to do about failures.
             try:
-                reply = self._call(first_command(work, repeats=False))
+                reply = self._calls.call(first_command(work, repeats=False))
             except Exception as error:
                 failed = self._closed_or(error)
             else:
@@ -280,11 +280,11 @@ class RedisStore(Facade):
             case tuple() | Alone():
                 command = request.command if isinstance(request, Alone) else request
                 if self._owns_client:
-                    return self._call(command)
+                    return self._calls.call(command)
                 with self._clean_connections():
                     return self._client.execute_command(*command)  # type: ignore[no-untyped-call]
             case Batch(commands) if self._owns_client:
-                return self._exchange(commands)
+                return self._calls.exchange(commands)
             case Batch(commands):
                 with self._clean_connections(), self._client.pipeline(transaction=False) as pipeline:
                     for command in commands:
@@ -304,57 +304,6 @@ class RedisStore(Facade):
             case Give():
                 return None
         raise AssertionError(request)
-
-    def _call(self, command: Parts) -> Any:
-        """Send a command on a connection of the store's, without the layers of redis-py's client above it."""
-        (reply,) = self._exchange((command,))
-        if isinstance(reply, Exception):
-            raise reply
-        return reply
-
-    def _exchange(self, commands: Sequence[Parts]) -> Sequence[Any]:
-        """Send commands in one write; returns replies and reply errors.
-
-        Connections stay with the store between calls. One that has died meanwhile is noticed by the call,
-        which is then made again, as every call may be.
-        """
-        packed = [pack_command(cast("Any", command)) for command in commands]
-        connection = self._connection()
-        is_clean = False
-        replies = []
-        try:
-            connection.send_packed_command(packed)
-            for _ in commands:
-                try:
-                    replies.append(connection.read_response())
-                except ResponseError as error:
-                    replies.append(error)
-            is_clean = True
-        finally:
-            if is_clean and not self._closed:
-                self._idle[1].append(connection)
-            else:
-                if not is_clean:  # a reply that was not read would be taken for that of the next call
-                    connection.disconnect()
-                    self._drop_idle()  # they may have died with it
-                self._client.connection_pool.release(connection)
-        return replies
-
-    def _drop_idle(self) -> None:
-        with contextlib.suppress(IndexError):
-            while True:
-                connection = self._idle[1].pop()
-                connection.disconnect()
-                self._client.connection_pool.release(connection)
-
-    def _connection(self) -> Any:
-        pid, idle = self._idle
-        if pid != os.getpid():  # the parent goes on using its connections
-            self._idle = (os.getpid(), [])
-        else:
-            with contextlib.suppress(IndexError):
-                return idle.pop()
-        return self._client.connection_pool.get_connection()
 
     @contextlib.contextmanager
     def _clean_connections(self) -> Iterator[None]:

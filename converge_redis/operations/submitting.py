@@ -1,18 +1,19 @@
 """Verbs that bring tasks in, or back in: submit, submit_many, requeue_task."""
 
-from collections.abc import Callable, Iterable, Sequence
+import itertools
+from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import Any
 
 from converge_redis.checks import MAX_PRIORITY, check_id, check_ids, check_integer, check_seconds, shown
 from converge_redis.chunks import chunks_of
 from converge_redis.codec import decode, encode
-from converge_redis.constraints import microseconds, record_fields
+from converge_redis.constraints import microseconds, submit_arguments
 from converge_redis.errors import InvalidTypeError, InvalidValueError, TaskExistsError
 from converge_redis.identifiers import call_id
 from converge_redis.keys import OPEN_LANE, lane
 from converge_redis.namespace import Namespace
-from converge_redis.operation import Argument, Operation, Steps, ask_all, then_forget
+from converge_redis.operation import Operation, Steps, ask_all, then_forget
 from converge_redis.scripts import Script
 from converge_redis.task import Task, TaskState
 
@@ -21,8 +22,6 @@ _REQUEUE_TASK = Script("task/requeue_task")
 
 TASKS_PER_SCRIPT = 500
 SCRIPTS_TOGETHER = 8
-
-T = TypeVar("T")
 
 _NAMES = (
     "objective",
@@ -37,12 +36,10 @@ _NAMES = (
 """The fields of a specification, but for the evaluator; empty, None or 0 is the default, and left out."""
 
 
-class _Entry(NamedTuple):
-    """One task as ``lua/task/submit.lua`` reads it."""
+_Entry = tuple[Any, ...]
+"""One task as ``lua/task/submit.lua`` reads it: its id, its specification, and more."""
 
-    id: str
-    spec: bytes
-    arguments: tuple[Argument, ...]
+_TEXT = frozenset({str})
 
 
 def submit(space: Namespace, task: Task, *, delay: float = 0.0) -> Operation[str]:
@@ -63,7 +60,7 @@ def submit(space: Namespace, task: Task, *, delay: float = 0.0) -> Operation[str
         PayloadTooLargeError: The task exceeds the store's ``payload_limit``.
     """
     entry = _entry(space, task, microseconds(check_seconds("delay", delay, zero=True)))
-    return _operation(space.keys.shard_with(entry.id), [entry], partial(_read_submitted, entry))
+    return Operation(_SUBMIT, space.keys.shard_with(entry[0]), (1, *entry), partial(_read_submitted, entry))
 
 
 def submit_many(space: Namespace, tasks: Iterable[Task]) -> Steps[list[str]]:
@@ -85,11 +82,16 @@ def submit_many(space: Namespace, tasks: Iterable[Task]) -> Steps[list[str]]:
     entries = [_entry(space, task, 0) for task in tasks]
     by_shard: dict[int, list[_Entry]] = {}
     for entry in entries:
-        by_shard.setdefault(space.keys.shard_of(entry.id), []).append(entry)
+        by_shard.setdefault(space.keys.shard_of(entry[0]), []).append(entry)
     operations = [
-        _operation(space.keys.shard(shard), chunk, partial(_read_taken, chunk))
+        Operation(
+            _SUBMIT,
+            space.keys.shard(shard),
+            (len(chunk), *itertools.chain.from_iterable(chunk)),
+            partial(_read_taken, chunk),
+        )
         for shard, of_shard in by_shard.items()
-        for chunk in chunks_of(of_shard, lambda entry: len(entry.spec), TASKS_PER_SCRIPT)
+        for chunk in chunks_of(of_shard, lambda entry: len(entry[1]), TASKS_PER_SCRIPT)
     ]
     taken: list[str] = []
     for start in range(0, len(operations), SCRIPTS_TOGETHER):
@@ -97,7 +99,7 @@ def submit_many(space: Namespace, tasks: Iterable[Task]) -> Steps[list[str]]:
             taken += outcome
     if taken:
         raise _exists(taken)
-    return [entry.id for entry in entries]
+    return [entry[0] for entry in entries]
 
 
 def requeue_task(space: Namespace, task_id: str) -> Steps[bool]:
@@ -125,18 +127,19 @@ def _entry(space: Namespace, task: Task, delay_us: int) -> _Entry:
             f"task.state must be pending at submit, not {shown(task.state)} (task {shown(task.id)})"
         )
     values = task.__dict__
-    set_values = {name: values[name] for name in _NAMES if values[name]}
-    if task.evaluator is not None:
-        set_values["evaluator"] = task.evaluator
+    set_values = {name: value for name in _NAMES if (value := values[name])}
+    if values["evaluator"] is not None:
+        set_values["evaluator"] = values["evaluator"]
     spec = encode("task", set_values, space.payload_limit)
-    if task.pool_id is None and task.topic is None and not task.required_capabilities:
-        place = OPEN_LANE
-    else:
+    if "pool_id" in set_values or "topic" in set_values or "required_capabilities" in set_values:
         place = lane(task.pool_id, task.topic, task.required_capabilities)
-    rare = record_fields(task.constraints, space.claim_ttl_sec, space.retention_sec)
-    ttl: Argument = rare.pop("ttl", "")
-    flat = [part for field in rare.items() for part in field] if rare else ()
-    return _Entry(task.id, spec, (task.id, spec, delay_us, place, task.priority, ttl, len(rare), *flat))
+    else:
+        place = OPEN_LANE
+    if "constraints" in set_values:
+        rules = submit_arguments(task.constraints, space.claim_ttl_sec, space.retention_sec)
+    else:
+        rules = space.unconstrained
+    return (values["id"], spec, delay_us, place, values["priority"], *rules)
 
 
 def _checked(task: Task) -> Task:
@@ -149,29 +152,25 @@ def _checked(task: Task) -> Task:
         type(task) is Task
         and type(values["objective"]) is str
         and type(values["required_capabilities"]) is list
-        and all(_has_names(values[name]) for name in ("inputs", "outputs", "constraints"))
+        and _has_names(values["inputs"])
+        and _has_names(values["outputs"])
+        and _has_names(values["constraints"])
     )
     if not is_usual:
         return Task.model_validate(values)
     check_id("task.id", values["id"])
     check_integer("task.priority", values["priority"], -MAX_PRIORITY, MAX_PRIORITY)
-    for name in ("pool_id", "topic"):
-        if values[name] is not None:
-            check_id(f"task.{name}", values[name])
+    if values["pool_id"] is not None:
+        check_id("task.pool_id", values["pool_id"])
+    if values["topic"] is not None:
+        check_id("task.topic", values["topic"])
     if values["required_capabilities"]:
         check_ids("task.required_capabilities", values["required_capabilities"])
     return task
 
 
 def _has_names(values: Any) -> bool:
-    return type(values) is dict and all(type(name) is str for name in values)
-
-
-def _operation(
-    keys: tuple[str, ...], entries: Sequence[_Entry], decode_reply: Callable[[Any], T]
-) -> Operation[T]:
-    arguments = [part for entry in entries for part in entry.arguments]
-    return Operation(_SUBMIT, keys, (len(entries), *arguments), decode_reply)
+    return type(values) is dict and _TEXT.issuperset(map(type, values))
 
 
 def _read_taken(entries: Sequence[_Entry], reply: Sequence[Any]) -> list[str]:
@@ -179,15 +178,17 @@ def _read_taken(entries: Sequence[_Entry], reply: Sequence[Any]) -> list[str]:
     stored = {reply[i].decode(): reply[i + 1] for i in range(1, len(reply), 2)}
     # Equal tasks may differ in bytes: the order of a dict's items does not count.
     return [
-        entry.id for entry in entries if entry.id in stored and decode(stored[entry.id]) != decode(entry.spec)
+        task_id
+        for task_id, spec, *_ in entries
+        if task_id in stored and decode(stored[task_id]) != decode(spec)
     ]
 
 
 def _read_submitted(entry: _Entry, reply: Sequence[Any]) -> str:
-    taken = _read_taken([entry], reply)
-    if taken:
-        raise _exists(taken)
-    return entry.id
+    task_id: str = entry[0]
+    if len(reply) > 1 and _read_taken([entry], reply):
+        raise _exists([task_id])
+    return task_id
 
 
 def _exists(ids: Sequence[str]) -> TaskExistsError:

@@ -16,8 +16,11 @@ local function count(state, number)
 end
 
 local function enter_lane(name, entries)
-  redis.call("ZADD", lane_prefix .. name, unpack(entries))
-  redis.call("ZADD", lanes, 0, name)
+  local lane = lane_prefix .. name
+  redis.call("ZADD", lane, unpack(entries))
+  if redis.call("ZCARD", lane) <= #entries / 2 then -- it was empty
+    redis.call("ZADD", lanes, 0, name)
+  end
   for _ = 1, #entries, 2 do
     wake(name)
   end

@@ -1,0 +1,72 @@
+"""Blocking calls: each on a connection that is free, without the layers of redis-py's client above it."""
+
+import contextlib
+import os
+from collections.abc import Sequence
+from typing import Any, cast
+
+import redis
+from hiredis import pack_command
+
+from converge_redis.blocking_line import BlockingLine, line_over
+from converge_redis.sending import Parts
+
+
+class BlockingCalls:
+    """Sends the calls of a process, from any of its threads.
+
+    Connections are kept between calls. One that has died meanwhile is noticed by the call, which is then made
+    again, as every call may be.
+
+    Args:
+        client: The client that makes the connections.
+    """
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._pool = client.connection_pool
+        self._free: list[BlockingLine] = []
+        self._pid = os.getpid()
+        self.is_closed = False
+
+    def call(self, command: Parts) -> Any:
+        """Send a command and return its reply, or raise the error that it is."""
+        (reply,) = self._exchange(pack_command(cast("Any", command)), 1)
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+    def exchange(self, commands: Sequence[Parts]) -> list[Any]:
+        """Send commands in one write; returns replies and reply errors."""
+        packed = b"".join(pack_command(cast("Any", command)) for command in commands)
+        return self._exchange(packed, len(commands))
+
+    def _exchange(self, packed: bytes, number: int) -> list[Any]:
+        line = self._line()
+        is_clean = False
+        try:
+            replies = line.exchange(packed, number)
+            is_clean = True
+        finally:
+            if is_clean and not self.is_closed:
+                self._free.append(line)
+            else:
+                if not is_clean:  # a reply that was not read would be taken for that of the next call
+                    line.connection.disconnect()
+                    self._drop_free()  # they may have died with it
+                self._pool.release(line.connection)
+        return replies
+
+    def _line(self) -> BlockingLine:
+        if self._pid != os.getpid():  # the parent goes on using its connections
+            self._pid, self._free = os.getpid(), []
+        try:
+            return self._free.pop()
+        except IndexError:
+            return line_over(self._pool.get_connection())
+
+    def _drop_free(self) -> None:
+        with contextlib.suppress(IndexError):
+            while True:
+                connection = self._free.pop().connection
+                connection.disconnect()
+                self._pool.release(connection)
