@@ -1,19 +1,23 @@
 """The Lua scripts: one file a transition, shared parts spliced in, SHA computed at import.
 
-A line ``--@include shared/record`` stands for the text of ``lua/shared/record.lua``, once in each script. Of
-shared parts, a script gets only the definitions that it uses (docs/decisions/lean-scripts.md).
+A line ``--@include shared/record`` stands for the text of ``lua/shared/record.lua``, once in each script.
+What a script defines is made anew each time that it runs, so of shared parts it gets only what it uses.
+``rarely.expire(…)`` is ``expire(…)``; what is named in this way alone is made when it is first called
+(docs/decisions/lean-scripts.md).
 """
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
 _INCLUDE = re.compile(r"^--@include (\S+)$")
+_COMMENT = re.compile(r"^ *--.*\n", re.MULTILINE)
 _DEFINES = re.compile(r"local (?:function )?([\w, ]+)")
 _NAMES = re.compile(r"(?<![\w.])[A-Za-z_]\w*")
-_COMMENT = re.compile(r"^ *--.*\n", re.MULTILINE)
+_TEXT = re.compile(r'"(?:[^"\\]|\\.)*"')
+_RARELY = re.compile(r"\brarely\.(\w+)")
 _GOES_ON = (" ", "end", "}", ")", "else", "\n")
 """With what a line begins that belongs to the statement above; statements begin at the left edge."""
 
@@ -31,7 +35,9 @@ class Script:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.text = _lean(_COMMENT.sub("", "".join(_lines(name, set()))))
+        shared: list[str] = []
+        own = _splice(name, shared, set())
+        self.text = _lean(_COMMENT.sub("", "".join(shared)), _COMMENT.sub("", own))
         self.sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
     def __repr__(self) -> str:
@@ -43,28 +49,62 @@ def folder() -> Traversable:
     return files("converge_redis") / "lua"
 
 
-def _lines(name: str, seen: set[str]) -> list[str]:
-    seen.add(name)
-    lines: list[str] = []
+def _splice(name: str, shared: list[str], seen: set[str]) -> str:
+    """Return a file's own text; what it includes is added to `shared` first."""
+    own = ""
     for line in folder().joinpath(f"{name}.lua").read_text("utf-8").splitlines(keepends=True):
         part = _INCLUDE.match(line.rstrip())
         if part is None:
-            lines.append(line)
+            own += line
         elif part[1] not in seen:
-            lines += _lines(part[1], seen)
-    return lines
+            seen.add(part[1])
+            shared.append(_splice(part[1], shared, seen))
+    return own
 
 
-def _lean(text: str) -> str:
-    """Leave out the locals and functions of a script that nothing below them names."""
-    kept: list[str] = []
-    named: set[str] = set()
-    for statement in reversed(list(_statements(text))):
-        defines = _DEFINES.match(statement)
-        if defines is None or not named.isdisjoint(_NAMES.findall(defines[1])):
-            kept.append(statement)
-            named.update(_NAMES.findall(statement))
-    return "".join(reversed(kept))
+def _lean(shared: str, own: str) -> str:
+    """Keep the definitions that a script uses, and have those that it uses rarely made on demand."""
+    usual: list[str] = []
+    rare: list[str] = []
+    named, named_rarely = _names(own), set(_RARELY.findall(own))
+    for statement in reversed(list(_statements(shared))):
+        defined = _defined(statement)
+        uses = _names(statement)
+        if not defined or defined & named:
+            usual.append(statement)
+            named |= uses
+        elif defined & named_rarely:
+            rare.append(statement)
+            named_rarely |= uses
+        else:
+            continue
+        named_rarely |= set(_RARELY.findall(statement))
+    on_demand = {name for statement in rare for name in _defined(statement)}
+    body = _rarely_calls("".join(reversed(usual)), on_demand)
+    end = _rarely_calls(own, on_demand)
+    if not on_demand:
+        return body + end
+    made = "".join(_rarely_calls(statement, set()) for statement in reversed(rare))
+    asked = sorted(on_demand & set(_RARELY.findall("".join(usual) + own)))
+    listed = ", ".join(f"{name} = {name}" for name in asked)
+    return (
+        f"local made_rarely, rarely\n{body}"
+        f"function rarely()\nif not made_rarely then\n{made}made_rarely = {{ {listed} }}\nend\n"
+        f"return made_rarely\nend\n{end}"
+    )
+
+
+def _rarely_calls(text: str, on_demand: Set[str]) -> str:
+    return _RARELY.sub(lambda name: f"rarely().{name[1]}" if name[1] in on_demand else name[1], text)
+
+
+def _names(text: str) -> set[str]:
+    return set(_NAMES.findall(_TEXT.sub("", text)))
+
+
+def _defined(statement: str) -> set[str]:
+    defines = _DEFINES.match(statement)
+    return _names(defines[1]) if defines else set()
 
 
 def _statements(text: str) -> Iterator[str]:

@@ -30,6 +30,13 @@ class TimeKeeper:
         """Tick in a shard after some seconds, unless that is due before; from any thread."""
         if self._loop is not None:
             due = self._loop.time() + seconds + ROUNDING_SECONDS
+            try:
+                is_here = asyncio.get_running_loop() is self._loop
+            except RuntimeError:
+                is_here = False
+            if is_here:
+                self._set(shard, due)
+                return
             with contextlib.suppress(RuntimeError):  # the loop was closed, and with it the listener
                 self._loop.call_soon_threadsafe(self._set, shard, due)
 

@@ -141,8 +141,8 @@ def test_a_release_into_the_index_is_clean(judge: Judge, manager: TaskManager) -
 def test_a_release_that_forgets_the_index_is_found(judge: Judge, manager: TaskManager) -> None:
     with broken(
         holding._RELEASE,
-        "if not make_pending(id, record, due) then\n    enter_lane",
-        "if make_pending(id, record, due) == nil then\n    enter_lane",
+        "    save(id, record)\n    enter_lane(record.lane,",
+        "    save(id, record)\n    leave_lane(record.lane,",
     ):
         assert judge(released_and_claimed_again()) == {"unfinished_task"}
     assert any(ID in str(violation) for violation in manager.audit())

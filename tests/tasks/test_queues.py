@@ -346,6 +346,14 @@ async def test_hundreds_of_dead_claimers_are_passed_over_at_once(fleet: Fleet) -
     await gone(fleet, "waiting:", "door:", "profile:")
 
 
+def age(fleet: Fleet) -> None:
+    """Have a minute pass for what is known of those who wait."""
+    for listener in fleet.raw.zrange("{test:0}:listeners", 0, -1):
+        fleet.raw.zincrby("{test:0}:listeners", -60e6, listener)
+    for key in fleet.raw.scan_iter("{test:0}:profile:*"):
+        fleet.raw.pexpire(key, fleet.raw.pttl(key) - 60_000)
+
+
 async def test_registrations_that_were_never_renewed_are_dropped(fleet: Fleet) -> None:
     manager = fleet.manager()
     waiting = claims(manager, "a")
@@ -353,6 +361,7 @@ async def test_registrations_that_were_never_renewed_are_dropped(fleet: Fleet) -
     [(queue, _)] = places(fleet)
     fleet.raw.zadd(queue, {f"dead {number}": 1000 for number in range(10)})
     fleet.raw.zadd("{test:0}:listeners", {"dead": 1000})
+    age(fleet)
     another = claims(manager, "b")
     await all_wait(fleet, 2)
     assert len(fleet.raw.zrange("{test:0}:listeners", 0, -1)) == 1

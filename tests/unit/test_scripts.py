@@ -87,7 +87,29 @@ def test_includes_are_spliced_once() -> None:
     text = Script("task/claim_next").text
     assert "--@include" not in text
     assert text.count("local function load(") == 1
-    assert text.index("local function load(") < text.index("local function assign(")
+    assert text.index("local function load(") < text.index("local function save(")
+
+
+def test_a_script_has_only_what_it_uses() -> None:
+    text = Script("task/counts").text
+    assert "local counts =" in text
+    assert "local leases =" not in text
+    assert "local function load(" not in text
+
+
+def test_what_is_used_rarely_is_made_when_it_is_called() -> None:
+    text = Script("task/get_tasks").text
+    usual, _, rest = text.partition("function rarely()")
+    assert "rarely().expire(id, record)" in usual
+    assert "local function expire(" not in usual
+    assert rest.index("local function settle(") < rest.index("local function expire(")
+    assert "local function expire(" not in rest.partition("return made_rarely")[2]
+
+
+def test_what_is_used_both_ways_is_made_at_once() -> None:
+    text = Script("task/fail_task").text  # settles by itself, and rarely for a deadline
+    assert "local function settle(" in text.partition("function rarely()")[0]
+    assert "rarely().settle" not in text
 
 
 @pytest.fixture

@@ -11,15 +11,16 @@
 --@include shared/lanes
 
 local listener, profile, size = ARGV[1], ARGV[2], tonumber(ARGV[3])
-sweep()
+local soonest = sweep()
 local numbers = {}
 for i = 1, size do
   numbers[i] = ARGV[3 + i]
 end
-queues().register(listener, profile, table.concat(ARGV, " ", 4 + size) .. " ", numbers)
-local reply = { "OK", keep_time(listener) }
+local filter = read_filter(ARGV, 4 + size)
+queues().register(listener, profile, filter, table.concat(ARGV, " ", 4 + size) .. " ", numbers)
+local reply = { "OK", keep_time(listener, soonest) }
 local found = 0
-each_lane(read_filter(ARGV, 4 + size), "-", function(name)
+each_lane(filter, "-", function(name)
   local tasks_there = redis.call("ZCARD", lane_prefix .. name)
   reply[#reply + 1] = name
   reply[#reply + 1] = tasks_there

@@ -5,9 +5,9 @@
 --@include shared/time
 
 local listener = ARGV[1]
-sweep()
+local soonest = sweep()
 if redis.call("EXISTS", listeners) == 0 then
   redis.call("DEL", alarm)
   return { "OK", "" }
 end
-return { "OK", keep_time(listener) }
+return { "OK", keep_time(listener, soonest) }

@@ -16,19 +16,21 @@ local function next_due()
   return soonest
 end
 
--- Makes a listener the time keeper unless there is another. Returns the microseconds until it is to tick; "":
--- it is not to.
-local function keep_time(listener)
+-- Makes a listener the time keeper unless there is another; `soonest` is when the next delay or lease ends.
+-- Returns the microseconds until it is to tick; "": it is not to.
+local function keep_time(listener, soonest)
   local known = redis.call("HMGET", alarm, "listener", "at")
   if known[1] and known[1] ~= listener and tonumber(known[2]) + LATE > now then
     keep(alarm)
     return ""
   end
-  local at = next_due()
-  if known[1] and tonumber(known[2]) > now then
-    at = math.min(at, tonumber(known[2])) -- to tick in vain is cheaper than to be told of each new lease
+  local at, known_at = soonest, known[1] and tonumber(known[2]) or 0
+  if known_at > now then
+    at = math.min(at, known_at) -- to tick in vain is cheaper than to be told of each new lease
   end
-  redis.call("HSET", alarm, "listener", listener, "at", int(at))
+  if known[1] ~= listener or known_at ~= at then
+    redis.call("HSET", alarm, "listener", listener, "at", int(at))
+  end
   keep(alarm)
   return at < NEVER and int(math.max(at - now, 0)) or ""
 end

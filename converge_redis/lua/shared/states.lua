@@ -87,8 +87,10 @@ local function tell_watchers(id, record)
   end
   redis.call("DEL", key)
   local parts = { "done" }
-  local outside = redis.call("STRLEN", specs .. id) + redis.call("STRLEN", results .. id)
-  local row = #record.text + outside <= MOST_TOLD_BYTES and task_reply(id, record) or { id }
+  local size = #record.text
+  size = record.size and size or size + redis.call("STRLEN", specs .. id)
+  size = #record.body > (record.size or 0) and size or size + redis.call("STRLEN", results .. id)
+  local row = size <= MOST_TOLD_BYTES and task_reply(id, record) or { id }
   for i, part in ipairs(row) do
     parts[i + 1] = #(part or "") .. ":" .. (part or "")
   end

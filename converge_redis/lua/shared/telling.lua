@@ -4,6 +4,8 @@
 --@include shared/shard
 
 local SOFT = 300 * 1000000
+-- What is younger needs no renewal.
+local FRESH = SOFT / 10
 
 -- Keeps a key about listeners for as long as they renew it.
 local function keep(key)
@@ -23,6 +25,10 @@ end
 
 -- Notes that a listener is there.
 local function note_listener(listener)
+  local noted = redis.call("ZSCORE", listeners, listener)
+  if noted and tonumber(noted) > now - FRESH then
+    return
+  end
   redis.call("ZREMRANGEBYSCORE", listeners, "-inf", int(now - SOFT))
   redis.call("ZADD", listeners, int(now), listener)
   keep(listeners)

@@ -42,22 +42,26 @@ local function expire(id, record)
   end
 end
 
+local function leave_delayed(id, record)
+  redis.call("ZREM", delayed, id)
+  record.due = nil
+  save(id, record)
+  enter_lane(record.lane, { score_of(record.priority), id })
+end
+
 -- Brings one task up to date: `at` is the time that leases are held against.
 local function catch_up(id, record, at)
   if is_terminal(record) then
     return
   end
   if record.deadline and tonumber(record.deadline) <= now then
-    tell_holder(id, record)
+    rarely.tell_holder(id, record)
     record.failure, record.is_rare = "deadline", true
-    settle(id, record, "failed")
+    rarely.settle(id, record, "failed")
   elseif record.lease and tonumber(record.lease) <= at then
-    expire(id, record)
+    rarely.expire(id, record)
   elseif record.due and tonumber(record.due) <= now then
-    redis.call("ZREM", delayed, id)
-    record.due = nil
-    save(id, record)
-    enter_lane(record.lane, { score_of(record.priority), id })
+    rarely.leave_delayed(id, record)
   end
 end
 
@@ -81,14 +85,11 @@ local function purge(id, record)
   leave(id, record)
 end
 
--- Deletes finished tasks where there are more than `most` ("": no limit), those first whose retention ends
+-- Deletes finished tasks where there are more than `most`, those first whose retention ends
 -- first. Whatever settles a task calls it, so two at a time are enough.
 local TRIMMED = 2
 
 local function trim(most)
-  if most == "" then
-    return
-  end
   local surplus = redis.call("ZCARD", finished) - tonumber(most)
   if surplus > 0 then
     for _, id in ipairs(redis.call("ZRANGE", finished, 0, math.min(surplus, TRIMMED) - 1)) do
@@ -107,23 +108,31 @@ end
 -- somebody deleted it) is dropped, so that it cannot hold up the others.
 local SWEEP = 16
 
-local function sweep_index(index, act)
-  local due = redis.call("ZRANGEBYSCORE", index, "-inf", int(now), "LIMIT", 0, SWEEP)
+local function clear(index)
+  local due = redis.call("ZRANGEBYSCORE", index, "-inf", now_text, "LIMIT", 0, SWEEP)
   for _, id in ipairs(due) do
     local record = load(id)
-    if record then
-      act(id, record, now)
-    else
+    if not record then
       redis.call("ZREM", index, id)
+    elseif index == finished then
+      purge(id, record)
+    else
+      catch_up(id, record, now)
     end
   end
   return #due == SWEEP
 end
 
--- Returns whether there may be more to do.
+-- Returns when the next delay or lease ends, and whether there may be more to do.
 local function sweep()
-  local more = sweep_index(finished, purge) -- first, since it frees memory
-  more = sweep_index(leases, catch_up) or more
-  more = sweep_index(delayed, catch_up) or more
-  return sweep_index(deadlines, catch_up) or more
+  local soonest, has_cleared, more = NEVER, false, false
+  for i, index in ipairs({ finished, deadlines, leases, delayed }) do -- first what frees memory
+    local first = tonumber(redis.call("ZRANGE", index, 0, 0, "WITHSCORES")[2])
+    if first and first <= now then
+      has_cleared, more = true, rarely.clear(index) or more
+    elseif first and i > 2 then
+      soonest = math.min(soonest, first)
+    end
+  end
+  return has_cleared and next_due() or soonest, more
 end

@@ -54,27 +54,32 @@ local function make_queues()
   end
 
   -- Puts claimers of a listener in the queue of their profile, or renews their places.
-  local function register(listener, profile, text, numbers)
+  local function register(listener, profile, filter, text, numbers)
     note_listener(listener)
     local queue = waiting .. profile
-    redis.call("ZREMRANGEBYSCORE", queue, "-inf", int(now - SOFT))
     for _, number in ipairs(numbers) do
-      redis.call("ZADD", queue, int(now), listener .. " " .. number)
+      redis.call("ZADD", queue, now_text, listener .. " " .. number)
     end
-    redis.call("SET", profiles .. profile, text, "PX", SOFT / 1000)
     keep(queue)
-    for _, door in ipairs(doors_of(parse(text))) do
-      redis.call("ZADD", door, int(now), profile)
-      keep(door)
+    local is_fresh = redis.call("PTTL", profiles .. profile) > (SOFT - FRESH) / 1000
+    if not is_fresh then
+      redis.call("ZREMRANGEBYSCORE", queue, "-inf", int(now - SOFT))
+      redis.call("SET", profiles .. profile, text, "PX", SOFT / 1000)
+    end
+    for _, door in ipairs(doors_of(filter)) do
+      redis.call("ZADD", door, now_text, profile)
+      if not is_fresh then
+        keep(door)
+      end
     end
   end
 
   local function unregister(listener, profile, numbers)
-    local queue = waiting .. profile
+    local queue, removed = waiting .. profile, 0
     for _, number in ipairs(numbers) do
-      redis.call("ZREM", queue, listener .. " " .. number)
+      removed = removed + redis.call("ZREM", queue, listener .. " " .. number)
     end
-    if redis.call("EXISTS", queue) == 0 then
+    if removed > 0 and redis.call("EXISTS", queue) == 0 then
       local text = redis.call("GET", profiles .. profile)
       if text then
         close(profile, parse(text))

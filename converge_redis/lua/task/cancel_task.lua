@@ -20,5 +20,7 @@ end
 tell_holder(id, record)
 record.calls = remember(record, call)
 settle(id, record, "cancelled")
-trim(most)
+if most ~= "" then
+  rarely.trim(most)
+end
 return { "CANCELLED" }

@@ -52,7 +52,8 @@ if scope ~= "" and not make_delegations(home).is_granted(agent, principal, scope
   end
   return { "NOT_GRANTED" }
 end
-sweep()
+local soonest = sweep()
+local filter = read_filter(ARGV, FILTER)
 
 -- The best tasks of each lane that the agent may claim from, in the order of the lane.
 local heads = {}
@@ -64,7 +65,7 @@ local function read_head(name, number)
   return best[1] and { lane = name, best = best, at = 1, id = best[1], score = tonumber(best[2]) }
 end
 
-each_lane((read_filter(ARGV, FILTER)), "-", function(name)
+each_lane(filter, "-", function(name)
   heads[#heads + 1] = read_head(name, 1)
 end)
 
@@ -124,11 +125,11 @@ if #reply > 1 then
   end
   return reply
 end
-if #heads > 0 or next_due() <= now then
+if #heads > 0 or soonest <= now then
   return { "MORE" }
 end
 if act == "look" or act == "leave" then
   return { "NOTHING", "" }
 end
-queues().register(listener, profile, table.concat(ARGV, " ", FILTER) .. " ", { number })
-return { "NOTHING", keep_time(listener) }
+queues().register(listener, profile, filter, table.concat(ARGV, " ", FILTER) .. " ", { number })
+return { "NOTHING", keep_time(listener, soonest) }

@@ -30,5 +30,7 @@ else
 end
 record.calls = remember(record, call)
 settle(id, record, "failed", reason)
-trim(most)
+if most ~= "" then
+  rarely.trim(most)
+end
 return { "FAILED" }

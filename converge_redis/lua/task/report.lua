@@ -54,7 +54,9 @@ if #done > 0 then
   redis.call("ZADD", finished, unpack(entries))
   for i, record in ipairs(done) do
     tell_watchers(entries[2 * i], record)
-    trim(most)
+    if most ~= "" then
+      rarely.trim(most)
+    end
   end
 end
 return reply

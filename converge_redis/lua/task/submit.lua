@@ -39,7 +39,7 @@ for _ = 1, tonumber(ARGV[1]) do
       redis.call("ZADD", deadlines, record.deadline, id)
     end
     if record.due then
-      enter_delayed(id, now + delay)
+      rarely.enter_delayed(id, now + delay)
     else
       local of_lane = entries[lane]
       if not of_lane then
@@ -51,7 +51,7 @@ for _ = 1, tonumber(ARGV[1]) do
       of_lane[#of_lane + 1] = id
     end
   else
-    local other = spec_of(id, read(stored))
+    local other = rarely.spec_of(id, rarely.read(stored))
     if other ~= spec then
       reply[1] = "EXISTS"
       reply[#reply + 1] = id

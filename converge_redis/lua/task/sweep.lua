@@ -3,4 +3,5 @@
 -- Reply     {"MORE"}: call again | {"DONE"}
 --@include shared/time
 
-return { sweep() and "MORE" or "DONE" }
+local _, more = sweep()
+return { more and "MORE" or "DONE" }
