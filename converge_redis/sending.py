@@ -83,7 +83,7 @@ def _follow(steps: Generator[Any, Any, T], repeats: bool) -> Requests[T]:
         while True:
             try:
                 if isinstance(step, Operation):
-                    answer: Any = yield from _send(step, repeats)
+                    answer: Any = yield from _try(step, repeats)
                 elif isinstance(step, Listen | Join | Give | Near | Compute):
                     answer = yield step
                 elif isinstance(step, Command):
@@ -99,6 +99,17 @@ def _follow(steps: Generator[Any, Any, T], repeats: bool) -> Requests[T]:
         return result
     finally:
         steps.close()
+
+
+def _try(operation: Operation[T], repeats: bool) -> Requests[T]:
+    """Send an operation: the usual case without what knows what to do about failures."""
+    try:
+        reply = yield first_command(operation, repeats)
+    except Exception as error:
+        failed = error
+    else:
+        return operation.decode(reply)
+    return (yield from _send(operation, repeats, failed))
 
 
 def _send(operation: Operation[T], repeated: bool, failed: Exception | None = None) -> Requests[T]:
@@ -151,6 +162,8 @@ def _evaluate(
 
 def _send_all(operations: Sequence[Operation[T]], repeats: bool) -> Requests[list[T]]:
     """Send operations together; those without a reply go again one by one, each with its own retries."""
+    if len(operations) == 1:
+        return [(yield from _try(operations[0], repeats))]
     commands = [first_command(operation, repeats) for operation in operations]
     lost: tuple[type[Exception], ...] = (exceptions.ConnectionError, exceptions.TimeoutError)
     try:

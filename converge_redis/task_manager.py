@@ -51,6 +51,7 @@ class TaskManager(OnStore):
 
     wait_until_done = background_verb(waiting.wait_until_done)
     wait = verb(waiting.wait)
+    submit_and_wait = verb(waiting.submit_and_wait)
     wait_all = verb(waiting.wait_all)
     wait_any = verb(waiting.wait_any)
     as_completed = iterating_verb(waiting.as_completed)
@@ -94,6 +95,7 @@ class AsyncTaskManager(OnAsyncStore):
 
     wait_until_done = averb(waiting.wait_until_done)
     wait = averb(waiting.wait)
+    submit_and_wait = averb(waiting.submit_and_wait)
     wait_all = averb(waiting.wait_all)
     wait_any = averb(waiting.wait_any)
     as_completed = iterating_averb(waiting.as_completed)

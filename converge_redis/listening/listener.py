@@ -18,7 +18,7 @@ from converge_redis.listening.waits import Wait, Waits
 from converge_redis.listening.watches import Name, Watches
 from converge_redis.namespace import Namespace
 from converge_redis.operation import Operation, Steps, ask_all
-from converge_redis.operations import listening, watching
+from converge_redis.operations import listening, submitting, watching
 from converge_redis.operations.task_replies import read_told_task
 from converge_redis.task import Task
 
@@ -159,6 +159,22 @@ class Listener:
         self.start()
         wait: Wait[str, Task] = Wait(task_ids, enough)
         self._waits.add(wait)
+        return wait
+
+    async def submit_and_wait(self, space: Namespace, entry: submitting.Entry) -> Wait[str, Task]:
+        """Submit a task, and begin to wait for it; end it with `end_wait`."""
+        self.start()
+        task_id: str = entry[0]
+        wait: Wait[str, Task] = Wait((task_id,), 1)
+        self._waits.add(wait, is_there=False)
+        is_told = False
+        try:
+            is_told = await self._run(submitting.submit_watched(space, entry, self._id))
+        except BaseException:
+            self._waits.remove(wait)
+            raise
+        finally:
+            self._waits.there(task_id, read=not is_told)
         return wait
 
     def end_wait(self, wait: Wait[str, Task]) -> None:

@@ -8,6 +8,7 @@ anew, and as a last resort every minute or so: a lost message delays a waiter, i
 import asyncio
 import contextlib
 import random
+from collections import Counter
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from typing import Generic, TypeVar
 
@@ -91,15 +92,32 @@ class Waits(Generic[K, T]):
         self._waits = dict[K, list[Wait[K, T]]]()  # who waits for what
         self._unread = set[K]()  # what may have happened
         self._unwanted = set[K]()  # what nobody waits for any more
+        self._not_there = Counter[K]()  # what is not to be read yet
         self._timers = dict[K, asyncio.TimerHandle]()  # when time alone may make it happen
         self._work = asyncio.Event()
 
-    def add(self, wait: Wait[K, T]) -> None:
-        """Begin a wait."""
+    def add(self, wait: Wait[K, T], *, is_there: bool = True) -> None:
+        """Begin a wait.
+
+        Args:
+            wait: The wait.
+            is_there: False for what is only about to be made: it is not read before `there` is called.
+        """
         for key in wait.open:
             self._waits.setdefault(key, []).append(wait)
+        if is_there:
+            self._unread.update(wait.open)
+            self._work.set()
+        else:
+            self._not_there.update(wait.keys)
+
+    def there(self, key: K, *, read: bool) -> None:
+        """What was about to be made is there, or will not be; `read`: whether to read it now."""
+        self._not_there -= Counter((key,))
+        if read:
             self._unread.add(key)
-        self._work.set()
+        if key in self._unread:
+            self._work.set()
 
     def remove(self, wait: Wait[K, T]) -> None:
         """End a wait, whatever it has seen."""
@@ -148,7 +166,8 @@ class Waits(Generic[K, T]):
             if not self._work.is_set():
                 self._unread |= self._waits.keys()
             self._work.clear()
-            unread, self._unread = [*self._unread & self._waits.keys()], set()
+            unread = [*self._unread & (self._waits.keys() - self._not_there.keys())]
+            self._unread &= self._not_there.keys()
             unwanted, self._unwanted = [*self._unwanted - self._waits.keys()], set()
             try:
                 if unwanted:

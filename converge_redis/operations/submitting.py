@@ -36,7 +36,7 @@ _NAMES = (
 """The fields of a specification, but for the evaluator; empty, None or 0 is the default, and left out."""
 
 
-_Entry = tuple[Any, ...]
+Entry = tuple[Any, ...]
 """One task as ``lua/task/submit.lua`` reads it: its id, its specification, and more."""
 
 _TEXT = frozenset({str})
@@ -59,8 +59,25 @@ def submit(space: Namespace, task: Task, *, delay: float = 0.0) -> Operation[str
         InvalidTypeError, InvalidValueError: A field or a constraint is malformed.
         PayloadTooLargeError: The task exceeds the store's ``payload_limit``.
     """
-    entry = _entry(space, task, microseconds(check_seconds("delay", delay, zero=True)))
-    return Operation(_SUBMIT, space.keys.shard_with(entry[0]), (1, *entry), partial(_read_submitted, entry))
+    entry = lay_out(space, task, delay)
+    return Operation(
+        _SUBMIT, space.keys.shard_with(entry[0]), ("", 1, *entry), partial(_read_submitted, entry)
+    )
+
+
+def submit_watched(space: Namespace, entry: Entry, listener: str) -> Operation[bool]:
+    """Submit a task as `lay_out` has made it, and have a listener told when it ends.
+
+    Returns:
+        Whether that is all that it takes: a task that was stored before has to be looked at, and so has one
+        that time alone may end, by its deadline.
+    """
+
+    def read(reply: Sequence[Any]) -> bool:
+        _read_submitted(entry, reply)
+        return bool(reply[0] == b"SUBMITTED") and "deadline" not in entry
+
+    return Operation(_SUBMIT, space.keys.shard_with(entry[0]), (listener, 1, *entry), read)
 
 
 def submit_many(space: Namespace, tasks: Iterable[Task]) -> Steps[list[str]]:
@@ -79,15 +96,15 @@ def submit_many(space: Namespace, tasks: Iterable[Task]) -> Steps[list[str]]:
         TaskExistsError: Other tasks were submitted under some of the ids; the message lists them.
         InvalidTypeError, InvalidValueError, PayloadTooLargeError: As for `submit`; nothing was stored.
     """
-    entries = [_entry(space, task, 0) for task in tasks]
-    by_shard: dict[int, list[_Entry]] = {}
+    entries = [lay_out(space, task) for task in tasks]
+    by_shard: dict[int, list[Entry]] = {}
     for entry in entries:
         by_shard.setdefault(space.keys.shard_of(entry[0]), []).append(entry)
     operations = [
         Operation(
             _SUBMIT,
             space.keys.shard(shard),
-            (len(chunk), *itertools.chain.from_iterable(chunk)),
+            ("", len(chunk), *itertools.chain.from_iterable(chunk)),
             partial(_read_taken, chunk),
         )
         for shard, of_shard in by_shard.items()
@@ -117,8 +134,9 @@ def requeue_task(space: Namespace, task_id: str) -> Steps[bool]:
     return then_forget(work, space.keys.reopened(task_id))
 
 
-def _entry(space: Namespace, task: Task, delay_us: int) -> _Entry:
-    """Check a task and lay it out."""
+def lay_out(space: Namespace, task: Task, delay: float = 0.0) -> Entry:
+    """Check a task and lay it out for its script."""
+    delay_us = microseconds(check_seconds("delay", delay, zero=True))
     if not isinstance(task, Task):
         raise InvalidTypeError(f"task must be a Task, not {type(task).__name__} {shown(task)}")
     task = _checked(task)
@@ -173,7 +191,7 @@ def _has_names(values: Any) -> bool:
     return type(values) is dict and _TEXT.issuperset(map(type, values))
 
 
-def _read_taken(entries: Sequence[_Entry], reply: Sequence[Any]) -> list[str]:
+def _read_taken(entries: Sequence[Entry], reply: Sequence[Any]) -> list[str]:
     """Return the ids that other tasks have taken."""
     stored = {reply[i].decode(): reply[i + 1] for i in range(1, len(reply), 2)}
     # Equal tasks may differ in bytes: the order of a dict's items does not count.
@@ -184,7 +202,7 @@ def _read_taken(entries: Sequence[_Entry], reply: Sequence[Any]) -> list[str]:
     ]
 
 
-def _read_submitted(entry: _Entry, reply: Sequence[Any]) -> str:
+def _read_submitted(entry: Entry, reply: Sequence[Any]) -> str:
     task_id: str = entry[0]
     if len(reply) > 1 and _read_taken([entry], reply):
         raise _exists([task_id])

@@ -11,6 +11,7 @@ from converge_redis.listening.waits import Wait
 from converge_redis.namespace import Namespace
 from converge_redis.operation import Give, Gives, Steps, listen
 from converge_redis.operations.reading import get_tasks
+from converge_redis.operations.submitting import Entry, lay_out
 from converge_redis.task import Task
 
 TaskWait = Wait[str, Task]
@@ -51,6 +52,34 @@ def wait(space: Namespace, task_id: str, timeout: float | None) -> Steps[Task | 
         StoreClosedError: The store was closed meanwhile.
     """
     return wait_until_done(space, task_id, timeout)
+
+
+def submit_and_wait(
+    space: Namespace, task: Task, timeout: float | None, *, delay: float = 0.0
+) -> Steps[Task | None]:
+    """Submit a task, and wait until it is completed, failed or cancelled.
+
+    As `submit` and then `wait`, but quicker: the script that stores the task also registers who waits.
+
+    Args:
+        task: The task, as for `submit`.
+        timeout: The most seconds to wait once it is submitted; None: no limit.
+        delay: Seconds until the task can be claimed.
+
+    Returns:
+        A snapshot of the terminal task; None when the time is up: the task stays, wait for it by its id.
+
+    Raises:
+        TaskExistsError: Another task was submitted under this id.
+        InvalidTypeError, InvalidValueError: A field or a constraint is malformed.
+        PayloadTooLargeError: The task exceeds the store's ``payload_limit``.
+        StoreClosedError: The store was closed meanwhile.
+    """
+    if timeout is not None:
+        check_seconds("timeout", timeout, zero=True)
+    entry = lay_out(space, task, delay)
+    ended = yield from listen(partial(_submitted_and_ended, space, entry, timeout))
+    return ended[0] if ended else None
 
 
 def wait_all(space: Namespace, task_ids: Iterable[str], timeout: float | None) -> Steps[list[Task | None]]:
@@ -152,7 +181,16 @@ def _wait(
 
 
 async def _ended(ids: tuple[str, ...], timeout: float | None, enough: int, listener: Listener) -> list[Task]:
-    wait = listener.begin_wait(ids, enough)
+    return await _over(listener.begin_wait(ids, enough), timeout, listener)
+
+
+async def _submitted_and_ended(
+    space: Namespace, entry: Entry, timeout: float | None, listener: Listener
+) -> list[Task]:
+    return await _over(await listener.submit_and_wait(space, entry), timeout, listener)
+
+
+async def _over(wait: TaskWait, timeout: float | None, listener: Listener) -> list[Task]:
     try:
         async with asyncio.timeout(timeout):
             await wait.over()

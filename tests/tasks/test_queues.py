@@ -348,7 +348,8 @@ async def test_hundreds_of_dead_claimers_are_passed_over_at_once(fleet: Fleet) -
 
 def age(fleet: Fleet) -> None:
     """Have a minute pass for what is known of those who wait."""
-    for listener in fleet.raw.zrange("{test:0}:listeners", 0, -1):
+    listeners: Any = fleet.raw.zrange("{test:0}:listeners", 0, -1)
+    for listener in listeners:
         fleet.raw.zincrby("{test:0}:listeners", -60e6, listener)
     for key in fleet.raw.scan_iter("{test:0}:profile:*"):
         fleet.raw.pexpire(key, fleet.raw.pttl(key) - 60_000)

@@ -173,13 +173,17 @@ class AsyncClient(Client):
         """By `count_finished`."""
         return self._runner.run(self.count_finished())
 
+    async def both(self, number: int) -> Any:
+        """Submit a task, wait for its result, and return it."""
+        return await self.result(await self.one(number))
+
     def latencies(self, first: int, count: int, pause: float) -> list[float]:
-        """By `one` and `result`."""
+        """By `both`."""
 
-        async def both(number: int) -> None:
-            check(number, await self.result(await self.one(number)))
+        async def checked(number: int) -> None:
+            check(number, await self.both(number))
 
-        return self._runner.run(async_sequence(both, first, count, pause))
+        return self._runner.run(async_sequence(checked, first, count, pause))
 
 
 async def in_parts(one: Callable[[int], Awaitable[Any]], numbers: range, together: int = 100) -> None:

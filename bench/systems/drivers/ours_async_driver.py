@@ -28,9 +28,9 @@ class OursAsync(AsyncClient):
         """One `submit_many`."""
         await self._manager.submit_many(map(_task, numbers))
 
-    async def result(self, submitted: str) -> object:
-        """By `wait_until_done`."""
-        task = await self._manager.wait_until_done(submitted, 30.0)
+    async def both(self, number: int) -> object:
+        """By `submit_and_wait`."""
+        task = await self._manager.submit_and_wait(_task(number), 30.0)
         return task and task.result
 
     async def count_finished(self) -> int:

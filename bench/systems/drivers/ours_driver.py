@@ -36,10 +36,10 @@ class Ours(Client):
         return self._manager.counts()["completed"]
 
     def latencies(self, first: int, count: int, pause: float) -> list[float]:
-        """`submit`, then `wait`."""
+        """`submit_and_wait`."""
 
         def one(number: int) -> None:
-            found = self._manager.wait(self._manager.submit(_task(number)), 30.0)
+            found = self._manager.submit_and_wait(_task(number), 30.0)
             check(number, found and found.result)
 
         return sequence(one, first, count, pause)

@@ -1,16 +1,20 @@
 -- submit: new -> pending, for one task or for several of the same shard.
 -- KEYS[1]   the shard (shared/shard.lua)
--- ARGV[1]   number of tasks; then for each task:
+-- ARGV[1]   a listener that is told when they end, or ""
+-- ARGV[2]   number of tasks; then for each task:
 -- ARGV[…]   id, spec (msgpack), delay (microseconds), lane, priority, ttl or "", n, then n names and values:
 --           those of timeout, deadline, retries, retention that are set (shared/record.lua)
--- Reply     {"SUBMITTED"}: every task is stored, now or by an earlier call with the same spec
+-- Reply     {"SUBMITTED"}: every task is stored now
+--           {"KNOWN"}: every task is stored, some by an earlier call with the same spec; for those, nobody is
+--           told anything
 --           {"EXISTS", id, spec, id, spec, …}: these ids were taken, with these specs; the others are stored
 --@include shared/states
 
+local listener = ARGV[1]
 local reply = { "SUBMITTED" }
 local names, entries, submitted = {}, {}, 0 -- lanes in the order in which they are entered, what enters them
-local at = 2
-for _ = 1, tonumber(ARGV[1]) do
+local at = 3
+for _ = 1, tonumber(ARGV[2]) do
   local id, spec, delay, lane, priority, ttl = unpack(ARGV, at, at + 5)
   local last = at + 6 + 2 * ARGV[at + 6]
   local is_small = #spec <= MOST_INSIDE
@@ -35,6 +39,10 @@ for _ = 1, tonumber(ARGV[1]) do
     if not is_small then
       redis.call("SET", specs .. id, spec)
     end
+    if listener ~= "" then
+      redis.call("SADD", watchers .. id, listener)
+      keep(watchers .. id)
+    end
     if record.deadline then
       redis.call("ZADD", deadlines, record.deadline, id)
     end
@@ -56,6 +64,8 @@ for _ = 1, tonumber(ARGV[1]) do
       reply[1] = "EXISTS"
       reply[#reply + 1] = id
       reply[#reply + 1] = other or ""
+    elseif #reply == 1 then
+      reply[1] = "KNOWN"
     end
   end
   at = last + 1
