@@ -78,14 +78,13 @@ end
 
 -- Tells those who wait for a task that it has ended, with the whole of it unless that is much.
 local MOST_TOLD_BYTES = 16 * 1024
+local MOST_TOLD_AT_ONCE = 1000
 
 local function tell_watchers(id, record)
-  local key = watchers .. id
-  local heard = redis.call("SMEMBERS", key)
+  local heard = redis.call("SPOP", watchers .. id, MOST_TOLD_AT_ONCE)
   if #heard == 0 then
     return
   end
-  redis.call("DEL", key)
   local parts = { "done" }
   local size = #record.text
   size = record.size and size or size + redis.call("STRLEN", specs .. id)
@@ -95,9 +94,12 @@ local function tell_watchers(id, record)
     parts[i + 1] = #(part or "") .. ":" .. (part or "")
   end
   local message = table.concat(parts, " ")
-  for _, listener in ipairs(heard) do
-    tell(listener, message)
-  end
+  repeat
+    for _, listener in ipairs(heard) do
+      tell(listener, message)
+    end
+    heard = #heard < MOST_TOLD_AT_ONCE and {} or redis.call("SPOP", watchers .. id, MOST_TOLD_AT_ONCE)
+  until #heard == 0
 end
 
 -- Makes a record completed, failed or cancelled, with a result or nil; it must be out of all indexes but

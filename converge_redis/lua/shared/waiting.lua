@@ -87,26 +87,27 @@ local function make_queues()
     end
   end
 
-  -- Wakes the first of a queue whose listener is there, and drops those before it.
+  -- Wakes the first of a queue whose listener is there, and drops those before it. Returns whether there was
+  -- one, and whether the queue is empty now.
   local function wake_first(queue, lane)
     local gone = {}
     for _ = 1, MOST_WAITERS / WAITERS_AT_ONCE do
       local first = redis.call("ZRANGE", queue, 0, WAITERS_AT_ONCE - 1)
-      for _, waiter in ipairs(first) do
+      for i, waiter in ipairs(first) do
         redis.call("ZREM", queue, waiter)
         local listener, number = string.match(waiter, "^(.-) (.*)$")
         if not gone[listener] then
           if tell(listener, "work " .. number .. " " .. lane) then
-            return true
+            return true, i == #first and i < WAITERS_AT_ONCE
           end
           gone[listener] = true
         end
       end
       if #first < WAITERS_AT_ONCE then
-        return false
+        return false, true
       end
     end
-    return false
+    return false, false
   end
 
   -- Wakes one claimer of a profile if it may have the lane.
@@ -120,8 +121,8 @@ local function make_queues()
     if obstacle(filter, lane) then
       return false
     end
-    local woken = wake_first(waiting .. profile, lane)
-    if redis.call("EXISTS", waiting .. profile) == 0 then
+    local woken, is_empty = wake_first(waiting .. profile, lane)
+    if is_empty then
       close(profile, filter)
     end
     return woken
