@@ -20,12 +20,10 @@ def microseconds(seconds: float) -> int:
     return max(1, round(seconds * 1e6)) if seconds > 0 else 0
 
 
-def submit_arguments(
+def record_fields(
     constraints: Mapping[str, Any], claim_ttl_sec: float | None, retention_sec: float
-) -> tuple[str | int, ...]:
-    """Return what ``lua/task/submit.lua`` takes for a task's constraints: the lease, and the other fields.
-
-    Names that do not count are left alone.
+) -> dict[str, int]:
+    """Return the record's fields for a task's constraints; names that do not count are left alone.
 
     Args:
         constraints: The task's constraints.
@@ -51,8 +49,7 @@ def submit_arguments(
     deadline = constraints.get("deadline")
     if deadline is not None:
         fields["deadline"] = round(_unix_seconds(deadline) * 1e6)
-    ttl = fields.pop("ttl", "")
-    return (ttl, len(fields), *(part for field in fields.items() for part in field))
+    return fields
 
 
 def _unix_seconds(deadline: Any) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 from converge_redis.checks import MAX_PRIORITY, check_id, check_ids, check_integer, check_seconds, shown
 from converge_redis.chunks import chunks_of
 from converge_redis.codec import decode, encode
-from converge_redis.constraints import microseconds, submit_arguments
+from converge_redis.constraints import microseconds, record_fields
 from converge_redis.errors import InvalidTypeError, InvalidValueError, TaskExistsError
 from converge_redis.identifiers import call_id
 from converge_redis.keys import OPEN_LANE, lane
@@ -37,9 +37,13 @@ _NAMES = (
 
 
 Entry = tuple[Any, ...]
-"""One task as ``lua/task/submit.lua`` reads it: its id, its specification, and more."""
+"""One task as ``lua/task/submit.lua`` reads it: its id, the head of its record, its spec, and more."""
+
+MOST_INSIDE = 1024
+"""The bytes of a specification that has its place inside the record, as in ``lua/shared/record.lua``."""
 
 _TEXT = frozenset({str})
+_USUAL = frozenset({"ttl"})
 
 
 def submit(space: Namespace, task: Task, *, delay: float = 0.0) -> Operation[str]:
@@ -60,9 +64,7 @@ def submit(space: Namespace, task: Task, *, delay: float = 0.0) -> Operation[str
         PayloadTooLargeError: The task exceeds the store's ``payload_limit``.
     """
     entry = lay_out(space, task, delay)
-    return Operation(
-        _SUBMIT, space.keys.shard_with(entry[0]), ("", 1, *entry), partial(_read_submitted, entry)
-    )
+    return Operation(_SUBMIT, space.keys.shard_with(entry[0]), ("", *entry), partial(_read_submitted, entry))
 
 
 def submit_watched(space: Namespace, entry: Entry, listener: str) -> Operation[bool]:
@@ -75,9 +77,9 @@ def submit_watched(space: Namespace, entry: Entry, listener: str) -> Operation[b
 
     def read(reply: Sequence[Any]) -> bool:
         _read_submitted(entry, reply)
-        return bool(reply[0] == b"SUBMITTED") and "deadline" not in entry
+        return bool(reply[0] == b"SUBMITTED") and entry[-1] == ""
 
-    return Operation(_SUBMIT, space.keys.shard_with(entry[0]), (listener, 1, *entry), read)
+    return Operation(_SUBMIT, space.keys.shard_with(entry[0]), (listener, *entry), read)
 
 
 def submit_many(space: Namespace, tasks: Iterable[Task]) -> Steps[list[str]]:
@@ -104,11 +106,11 @@ def submit_many(space: Namespace, tasks: Iterable[Task]) -> Steps[list[str]]:
         Operation(
             _SUBMIT,
             space.keys.shard(shard),
-            ("", len(chunk), *itertools.chain.from_iterable(chunk)),
+            ("", *itertools.chain.from_iterable(chunk)),
             partial(_read_taken, chunk),
         )
         for shard, of_shard in by_shard.items()
-        for chunk in chunks_of(of_shard, lambda entry: len(entry[1]), TASKS_PER_SCRIPT)
+        for chunk in chunks_of(of_shard, lambda entry: len(entry[2]), TASKS_PER_SCRIPT)
     ]
     taken: list[str] = []
     for start in range(0, len(operations), SCRIPTS_TOGETHER):
@@ -153,11 +155,18 @@ def lay_out(space: Namespace, task: Task, delay: float = 0.0) -> Entry:
         place = lane(task.pool_id, task.topic, task.required_capabilities)
     else:
         place = OPEN_LANE
+    fields = space.unconstrained
     if "constraints" in set_values:
-        rules = submit_arguments(task.constraints, space.claim_ttl_sec, space.retention_sec)
-    else:
-        rules = space.unconstrained
-    return (values["id"], spec, delay_us, place, values["priority"], *rules)
+        fields = record_fields(task.constraints, space.claim_ttl_sec, space.retention_sec)
+    priority = values["priority"]
+    # The head of its record after the time of submission (``lua/shared/record.lua``).
+    head = (
+        f"|{place if place != OPEN_LANE else ''}|{priority or ''}|{fields.get('ttl', '')}||||||||"
+        f"{len(spec) if len(spec) <= MOST_INSIDE else ''}|"
+    )
+    if fields.keys() != _USUAL:
+        head += "".join(f"{name}={value}|" for name, value in fields.items() if name != "ttl")
+    return (values["id"], head, spec, place, -priority, delay_us or "", fields.get("deadline", ""))
 
 
 def _checked(task: Task) -> Task:
@@ -197,7 +206,7 @@ def _read_taken(entries: Sequence[Entry], reply: Sequence[Any]) -> list[str]:
     # Equal tasks may differ in bytes: the order of a dict's items does not count.
     return [
         task_id
-        for task_id, spec, *_ in entries
+        for task_id, _, spec, *_ in entries
         if task_id in stored and decode(stored[task_id]) != decode(spec)
     ]
 

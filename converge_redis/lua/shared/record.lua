@@ -9,7 +9,7 @@
 --   size                                                   of the spec inside; "" when it has its own key
 --   name=value|…                                           what few tasks have (RARE, below)
 -- Times are in microseconds; once a task is finished, `token` and `finished` count from `submitted`.
--- operations/task_replies.py reads the same.
+-- operations/submitting.py lays out the head of a new task, operations/task_replies.py reads all of it.
 --@include shared/shard
 
 local MOST_INSIDE = 1024

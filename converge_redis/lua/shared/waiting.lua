@@ -159,6 +159,6 @@ local function wake(lane)
     someone_listens = redis.call("EXISTS", listeners) == 1
   end
   if someone_listens then
-    queues().wake(lane)
+    rarely.queues().wake(lane)
   end
 end
