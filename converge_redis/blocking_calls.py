@@ -42,19 +42,23 @@ class BlockingCalls:
 
     def _exchange(self, packed: bytes, number: int) -> list[Any]:
         line = self._line()
-        is_clean = False
         try:
             replies = line.exchange(packed, number)
-            is_clean = True
-        finally:
-            if is_clean and not self.is_closed:
-                self._free.append(line)
-            else:
-                if not is_clean:  # a reply that was not read would be taken for that of the next call
-                    line.connection.disconnect()
-                    self._drop_free()  # they may have died with it
-                self._pool.release(line.connection)
+        except BaseException:  # a reply that was not read would be taken for that of the next call
+            self._drop(line)
+            while self._free:  # they may have died with it
+                with contextlib.suppress(IndexError):
+                    self._drop(self._free.pop())
+            raise
+        if self.is_closed:
+            self._pool.release(line.connection)
+        else:
+            self._free.append(line)
         return replies
+
+    def _drop(self, line: BlockingLine) -> None:
+        line.connection.disconnect()
+        self._pool.release(line.connection)
 
     def _line(self) -> BlockingLine:
         if self._pid != os.getpid():  # the parent goes on using its connections
@@ -63,10 +67,3 @@ class BlockingCalls:
             return self._free.pop()
         except IndexError:
             return line_over(self._pool.get_connection())
-
-    def _drop_free(self) -> None:
-        with contextlib.suppress(IndexError):
-            while True:
-                connection = self._free.pop().connection
-                connection.disconnect()
-                self._pool.release(connection)

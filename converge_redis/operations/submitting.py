@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from converge_redis.checks import MAX_PRIORITY, check_id, check_ids, check_integer, check_seconds, shown
 from converge_redis.chunks import chunks_of
@@ -15,7 +15,7 @@ from converge_redis.keys import OPEN_LANE, lane
 from converge_redis.namespace import Namespace
 from converge_redis.operation import Operation, Steps, ask_all, then_forget
 from converge_redis.scripts import Script
-from converge_redis.task import Task, TaskState
+from converge_redis.task import Task, TaskState, Topic
 
 _SUBMIT = Script("task/submit")
 _REQUEUE_TASK = Script("task/requeue_task")
@@ -23,18 +23,17 @@ _REQUEUE_TASK = Script("task/requeue_task")
 TASKS_PER_SCRIPT = 500
 SCRIPTS_TOGETHER = 8
 
-_NAMES = (
-    "objective",
-    "inputs",
-    "outputs",
-    "constraints",
-    "pool_id",
-    "topic",
-    "required_capabilities",
-    "priority",
-)
+_TYPES: dict[str, type] = {
+    "objective": str,
+    "inputs": dict,
+    "outputs": dict,
+    "constraints": dict,
+    "pool_id": str,
+    "topic": Topic,
+    "required_capabilities": list,
+    "priority": int,
+}
 """The fields of a specification, but for the evaluator; empty, None or 0 is the default, and left out."""
-
 
 Entry = tuple[Any, ...]
 """One task as ``lua/task/submit.lua`` reads it: its id, the head of its record, its spec, and more."""
@@ -43,7 +42,7 @@ MOST_INSIDE = 1024
 """The bytes of a specification that has its place inside the record, as in ``lua/shared/record.lua``."""
 
 _TEXT = frozenset({str})
-_USUAL = frozenset({"ttl"})
+_USUAL_FIELDS = frozenset({"ttl"})
 
 
 def submit(space: Namespace, task: Task, *, delay: float = 0.0) -> Operation[str]:
@@ -141,63 +140,61 @@ def lay_out(space: Namespace, task: Task, delay: float = 0.0) -> Entry:
     delay_us = microseconds(check_seconds("delay", delay, zero=True))
     if not isinstance(task, Task):
         raise InvalidTypeError(f"task must be a Task, not {type(task).__name__} {shown(task)}")
-    task = _checked(task)
-    if task.state is not TaskState.PENDING:
-        raise InvalidValueError(
-            f"task.state must be pending at submit, not {shown(task.state)} (task {shown(task.id)})"
-        )
     values = task.__dict__
-    set_values = {name: value for name in _NAMES if (value := values[name])}
+    given = _given(values) if type(task) is Task else None
+    if given is None:
+        values = Task.model_validate(values).__dict__
+        given = {name: value for name in _TYPES if (value := values[name])}
+    _check(values, given)
     if values["evaluator"] is not None:
-        set_values["evaluator"] = values["evaluator"]
-    spec = encode("task", set_values, space.payload_limit)
-    if "pool_id" in set_values or "topic" in set_values or "required_capabilities" in set_values:
-        place = lane(task.pool_id, task.topic, task.required_capabilities)
-    else:
-        place = OPEN_LANE
-    fields = space.unconstrained
-    if "constraints" in set_values:
-        fields = record_fields(task.constraints, space.claim_ttl_sec, space.retention_sec)
-    priority = values["priority"]
+        given["evaluator"] = values["evaluator"]
+    spec = encode("task", given, space.payload_limit)
+    place, priority, fields = OPEN_LANE, values["priority"], space.unconstrained
+    if "pool_id" in given or "topic" in given or "required_capabilities" in given:
+        place = lane(values["pool_id"], values["topic"], values["required_capabilities"])
+    if "constraints" in given:
+        fields = record_fields(given["constraints"], space.claim_ttl_sec, space.retention_sec)
     # The head of its record after the time of submission (``lua/shared/record.lua``).
     head = (
-        f"|{place if place != OPEN_LANE else ''}|{priority or ''}|{fields.get('ttl', '')}||||||||"
+        f"|{'' if place is OPEN_LANE else place}|{priority or ''}|{fields.get('ttl', '')}||||||||"
         f"{len(spec) if len(spec) <= MOST_INSIDE else ''}|"
     )
-    if fields.keys() != _USUAL:
+    if fields.keys() != _USUAL_FIELDS:
         head += "".join(f"{name}={value}|" for name, value in fields.items() if name != "ttl")
     return (values["id"], head, spec, place, -priority, delay_us or "", fields.get("deadline", ""))
 
 
-def _checked(task: Task) -> Task:
-    """Check what was changed since the task was made, inside its fields too.
+def _given(values: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the fields of a task that are not at their defaults; None where one has to be validated anew.
 
-    Fields are checked when they are assigned, so the usual task only needs a look at what may change inside.
+    Fields are checked when they are assigned, but what is inside them may have changed since.
     """
-    values = task.__dict__
-    is_usual = (
-        type(task) is Task
-        and type(values["objective"]) is str
-        and type(values["required_capabilities"]) is list
-        and _has_names(values["inputs"])
-        and _has_names(values["outputs"])
-        and _has_names(values["constraints"])
-    )
-    if not is_usual:
-        return Task.model_validate(values)
+    given = {}
+    for name, kind in _TYPES.items():
+        value = values[name]
+        if value:
+            if type(value) is not kind or (
+                kind is dict and not _TEXT.issuperset(map(type, cast("dict[str, Any]", value)))
+            ):
+                return None
+            given[name] = value
+    return given
+
+
+def _check(values: dict[str, Any], given: dict[str, Any]) -> None:
+    if values["state"] is not TaskState.PENDING:
+        raise InvalidValueError(
+            f"task.state must be pending at submit, not {shown(values['state'])} (task {shown(values['id'])})"
+        )
     check_id("task.id", values["id"])
-    check_integer("task.priority", values["priority"], -MAX_PRIORITY, MAX_PRIORITY)
-    if values["pool_id"] is not None:
-        check_id("task.pool_id", values["pool_id"])
-    if values["topic"] is not None:
-        check_id("task.topic", values["topic"])
-    if values["required_capabilities"]:
-        check_ids("task.required_capabilities", values["required_capabilities"])
-    return task
-
-
-def _has_names(values: Any) -> bool:
-    return type(values) is dict and _TEXT.issuperset(map(type, values))
+    if "priority" in given:
+        check_integer("task.priority", given["priority"], -MAX_PRIORITY, MAX_PRIORITY)
+    if "pool_id" in given:
+        check_id("task.pool_id", given["pool_id"])
+    if "topic" in given:
+        check_id("task.topic", given["topic"])
+    if "required_capabilities" in given:
+        check_ids("task.required_capabilities", given["required_capabilities"])
 
 
 def _read_taken(entries: Sequence[Entry], reply: Sequence[Any]) -> list[str]:
