@@ -17,8 +17,8 @@ _TOLD = (b"message", b"subscribe")
 class Line(asyncio.Protocol):
     """Sends calls as they come, and hands each its reply as it arrives.
 
-    A call goes out at once when no reply is under way; else with what is called in the same turn of the event
-    loop (as with Nagle's algorithm, RFC 896, one call at a time waits for nothing, many share their writes).
+    The first call of a turn of the event loop goes out at once, the others of the same turn together: one
+    call at a time waits for nothing, many share their writes.
 
     redis-py makes the connection and logs in; this takes its transport over. Between a call and the socket
     there is then no stream, task or time-out of its own, which take a third of what a call on asyncio costs.
@@ -49,6 +49,7 @@ class Line(asyncio.Protocol):
         )
         self._limit: float | None = connection.socket_timeout
         self._packed: list[bytes] = []
+        self._shares = False  # something was written in this turn: what follows is written together
         self._under_way = deque["asyncio.Future[Any]"]()
         self._heard_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -80,12 +81,14 @@ class Line(asyncio.Protocol):
         except (TypeError, UnicodeError) as error:
             future.set_exception(error)
             return
-        if self._under_way:
-            if not self._packed:
-                self._loop.call_soon(self._flush)
+        if self._shares:
             self._packed.append(packed)
         else:
             self._transport.write(packed)
+            if self._under_way:
+                self._shares = True
+                self._loop.call_soon(self._flush)
+        if not self._under_way:
             self._heard_at = self._loop.time()
             if self._timer is None and self._limit is not None:
                 self._timer = self._loop.call_later(self._limit, self._look)
@@ -106,8 +109,9 @@ class Line(asyncio.Protocol):
                     future.set_exception(error)
 
     def _flush(self) -> None:
+        self._shares = False
         packed, self._packed = self._packed, []
-        if self.is_open:
+        if packed and self.is_open:
             self._transport.write(b"".join(packed))
 
     def _look(self) -> None:

@@ -8,7 +8,7 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -18,28 +18,26 @@ from converge_redis.claim_keeper import ClaimKeeper
 from converge_redis.errors import (
     ConvergeError,
     InvalidTypeError,
-    InvalidValueError,
     NotAuthorizedError,
     StoreAuthenticationError,
     StoreClosedError,
-    StoreUnavailableError,
 )
 from converge_redis.listening.claimers import Claimer
 from converge_redis.listening.listener import Listener
 from converge_redis.operation import Steps, listen
-from converge_redis.operations.claiming import Grant, claim_or_wait, visible_lanes
+from converge_redis.operations.claiming import Grant, Row, claim_or_wait, look, visible_lanes
 from converge_redis.operations.holding import extend_claims
+from converge_redis.operations.task_replies import read_task
 from converge_redis.store import RedisStore
 from converge_redis.task import Task, TaskState
-from converge_redis.task_manager import AsyncTaskManager
 from converge_redis.working.claim import Claim
 from converge_redis.working.handlers import Handler, Handlers
 from converge_redis.working.outcomes import TaskFailure, TryLater, reason_of
 from converge_redis.working.reports import Reports, UnstorableResult
+from converge_redis.working.settlement import Settlement
 
 WAIT_SECONDS = 3600.0
 LONGEST_PAUSE = 2.0
-LONGEST_BACKOFF = 3600.0
 MOST_PATIENCE = 5.0
 """Seconds for the last reports when the worker ends, whatever the grace for handlers is."""
 
@@ -97,6 +95,7 @@ class Worker:
         self._given = store
         self._agent_id = check_id("agent_id", agent_id)
         self._handlers = Handlers(handler)
+        self._grant = Grant(agent_id, state=TaskState.RUNNING)
         self._visible = visible_lanes(pool_ids, capabilities, topics)
         self._concurrency = check_integer("concurrency", concurrency, 1, 1000)
         self._retries = check_integer("retries", retries, 0, 2**31)
@@ -110,6 +109,8 @@ class Worker:
         self._drains = False
         self._changed = asyncio.Event()
         self._busy = 0
+        self._flows = False  # the last call brought all that it asked for
+        self._fetching: asyncio.Task[None] | None = None
 
     def run(self) -> None:
         """Work until `drain` is called, or, in the main thread, SIGTERM or SIGINT is received.
@@ -166,78 +167,33 @@ class Worker:
                 await self._work(store)
 
     async def _work(self, store: AsyncRedisStore) -> None:
-        await store.open()
-        manager = AsyncTaskManager(store)
+        self._store = await store.open()
         self._listener = await store.run(_listener())
         self._reports = Reports(store, self._agent_id, self._on_reported)
+        self._settlement = Settlement(store, self._agent_id, self._retries, self._backoff, self._tell)
         with ClaimKeeper(store, self._on_claim_lost) as self._keeper:
             try:
                 while not self._drains:
-                    if self._busy < self._concurrency:
-                        await self._claim(store, manager)
-                    else:
+                    wanted = self._wanted()
+                    if not wanted:
                         self._changed.clear()
                         await self._changed.wait()
+                    elif self._flows:
+                        self._fetch(wanted)
+                    else:
+                        await self._claim(wanted)
                 await self._finish(self._grace)
             finally:
                 await self._finish(0.0)
                 self._handlers.close()
 
-    async def _claim(self, store: AsyncRedisStore, manager: AsyncTaskManager) -> None:
-        """Claim tasks, and begin with them.
-
-        At most half of what it works on at a time comes from one call: while the server looks for one half,
-        the other is worked on.
-        """
-        room = min(self._concurrency - self._busy, (self._concurrency + 1) // 2)
-        grant = Grant(self._agent_id, state=TaskState.RUNNING)
-        steps = claim_or_wait(
-            store.namespace, self._agent_id, self._visible, room, WAIT_SECONDS, self._on_joined, grant
-        )
-        try:
-            tasks = await store.run(steps)
-        except (StoreAuthenticationError, StoreClosedError):
-            raise
-        except ConvergeError as error:
-            _log.warning("worker %r cannot claim: %s", self._agent_id, error)
-            await asyncio.sleep(random.uniform(0.2, LONGEST_PAUSE))  # noqa: S311 - spreads load
-            return
-        claimed_after = self._claimer.sent_at if self._claimer is not None else None
-        for task in tasks:
-            claim = Claim(task)
-            self._claims[claim.key] = claim
-            self._keeper.keep(task, claimed_after)
-            self._listener.hold(*claim.key, partial(self._ask_why, store, claim))
-            self._tell("claimed", task)
-            self._busy += 1
-            self._spawn(self._work_on(manager, claim))
-        if len(tasks) < room:
-            # There is no more for now. What handlers return at once is told first: the server would tell
-            # those who wait for it only after it has looked for more.
-            await asyncio.sleep(0)
-            await self._reports.settled(MOST_PATIENCE)
-
-    def _on_joined(self, claimer: Claimer) -> None:
-        self._claimer = claimer
-        if self._drains:
-            claimer.give_up()
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        running = asyncio.get_running_loop().create_task(work)
-        self._running.add(running)
-        running.add_done_callback(self._on_end)
-
-    def _on_end(self, running: "asyncio.Task[None]") -> None:
-        self._running.discard(running)
-        self._changed.set()
-        if not running.cancelled() and running.exception() is not None:
-            _log.error("worker %r failed to settle a task", self._agent_id, exc_info=running.exception())
-
     async def _finish(self, grace: float) -> None:
         """Wait for what is under way; then give it back."""
         ends = time.monotonic() + grace
-        if self._running and grace > 0:
-            await asyncio.wait(self._running, timeout=grace)
+        if self._fetching is not None:
+            await asyncio.wait((self._fetching,), timeout=MOST_PATIENCE)  # what it claims is given back too
+        while self._running and (left := ends - time.monotonic()) > 0:
+            await asyncio.wait(self._running, timeout=left)
         for running in self._running:
             running.cancel()
         while self._running:
@@ -245,9 +201,97 @@ class Worker:
         await self._reports.settled(max(MOST_PATIENCE, ends - time.monotonic()))
         self._reports.give_up()
 
+    # Claiming
+
+    def _wanted(self) -> int:
+        """How many tasks to ask for now: at most half of what it works on at a time, and by one call."""
+        room = self._concurrency - self._busy
+        return min(room, (self._concurrency + 1) // 2) if self._fetching is None else 0
+
+    def _fetch(self, wanted: int) -> None:
+        """Claim tasks while others are worked on; where there are none, the next call waits for them."""
+        self._fetching = self._spawn(self._fetched(wanted, time.monotonic()))
+
+    async def _fetched(self, wanted: int, begun: float) -> None:
+        rows: list[Row] = []
+        try:
+            rows = await self._store.run(look(self._store.namespace, self._grant, self._visible, wanted))
+        except ConvergeError as error:
+            _log.warning("worker %r cannot claim: %s", self._agent_id, error)
+        finally:
+            self._fetching = None
+        await self._begin(rows, wanted, begun)
+
+    async def _claim(self, wanted: int) -> None:
+        """Claim tasks; wait where there are none."""
+        # What handlers return at once is told first: the server would tell those who wait for it only after
+        # it has looked for more.
+        await asyncio.sleep(0)
+        await self._reports.settled(MOST_PATIENCE)
+        steps = claim_or_wait(
+            self._store.namespace, self._grant, self._visible, wanted, WAIT_SECONDS, self._on_joined
+        )
+        try:
+            rows = await self._store.run(steps)
+        except (StoreAuthenticationError, StoreClosedError):
+            raise
+        except ConvergeError as error:
+            _log.warning("worker %r cannot claim: %s", self._agent_id, error)
+            await asyncio.sleep(random.uniform(0.2, LONGEST_PAUSE))  # noqa: S311 - spreads load
+            return
+        await self._begin(rows, wanted, self._claimer.sent_at if self._claimer is not None else None)
+
+    def _on_joined(self, claimer: Claimer) -> None:
+        self._claimer = claimer
+        if self._drains:
+            claimer.give_up()
+
+    async def _begin(self, rows: Sequence[Row], wanted: int, claimed_after: float | None) -> None:
+        """Work on tasks that were claimed.
+
+        While there are always more, the next ones are asked for before these are read: the server looks for
+        one half of what is worked on at a time while the worker works on the other.
+        """
+        self._busy += len(rows)
+        self._flows = len(rows) == wanted
+        more = self._wanted()
+        try:
+            if self._flows and more and not self._drains:
+                self._fetch(more)
+                await asyncio.sleep(0)
+        finally:
+            for row in rows:
+                self._begin_with(row, claimed_after)
+
+    def _begin_with(self, row: Row, claimed_after: float | None) -> None:
+        try:
+            task = read_task(row)
+        except ConvergeError:
+            self._busy -= 1
+            _log.exception("worker %r has claimed a task that it cannot read", self._agent_id)
+            return
+        claim = Claim(task)
+        self._claims[claim.key] = claim
+        self._keeper.keep(task, claimed_after)
+        self._listener.hold(*claim.key, partial(self._ask_why, claim))
+        self._tell("claimed", task)
+        self._spawn(self._work_on(claim))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        running = asyncio.get_running_loop().create_task(work)
+        self._running.add(running)
+        running.add_done_callback(self._on_end)
+        return running
+
+    def _on_end(self, running: "asyncio.Task[None]") -> None:
+        self._running.discard(running)
+        self._changed.set()
+        if not running.cancelled() and running.exception() is not None:
+            _log.error("worker %r failed to settle a task", self._agent_id, exc_info=running.exception())
+
     # One task
 
-    async def _work_on(self, manager: AsyncTaskManager, claim: Claim) -> None:
+    async def _work_on(self, claim: Claim) -> None:
         is_reported = False
         try:
             try:
@@ -257,16 +301,16 @@ class Worker:
                 self._busy -= 1
                 self._changed.set()
         except asyncio.CancelledError:
-            await self._give_back(manager, claim, 0.0, count_attempt=False)
+            await self._settlement.give_back(claim, 0.0, count_attempt=False)
             raise
         except TryLater as later:
-            await self._give_back(manager, claim, later.delay, count_attempt=False)
+            await self._settlement.give_back(claim, later.delay, count_attempt=False)
         except TaskFailure as failure:
-            await self._fail(manager, claim, failure.reason)
+            await self._settlement.fail(claim, failure.reason)
         except UnstorableResult as unstorable:
-            await self._fail(manager, claim, reason_of(unstorable.error, claim.task.attempts))
+            await self._settlement.fail(claim, reason_of(unstorable.error, claim.task.attempts))
         except Exception as error:
-            await self._fail_or_retry(manager, claim, error)
+            await self._settlement.fail_or_retry(claim, error)
         finally:
             if not is_reported:
                 self._let_go(claim)
@@ -280,65 +324,6 @@ class Worker:
         self._listener.let_go(*claim.key)
         self._claims.pop(claim.key, None)
 
-    async def _fail_or_retry(self, manager: AsyncTaskManager, claim: Claim, error: Exception) -> None:
-        task = claim.task
-        if error is claim.error:
-            self._tell("lost", task)
-            return
-        if task.attempts > self._retries:
-            await self._fail(manager, claim, reason_of(error, task.attempts))
-            return
-        _log.info("attempt %d of task %r failed: %r", task.attempts, task.id, error)
-        longest = min(LONGEST_BACKOFF, self._backoff * 2 ** min(task.attempts - 1, 30))
-        delay = longest * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load
-        await self._give_back(manager, claim, delay, count_attempt=True)
-
-    async def _fail(self, manager: AsyncTaskManager, claim: Claim, reason: Any) -> None:
-        task, agent = claim.task, self._agent_id
-
-        def fail(why: Any) -> Coroutine[Any, Any, bool]:
-            return manager.fail_task(task.id, why, agent_id=agent, claim_token=task.claim_token)
-
-        try:
-            await self._settle("failed", claim, lambda: fail(reason))
-        except (InvalidTypeError, InvalidValueError) as unstorable:
-            instead = reason_of(unstorable, task.attempts)
-            await self._settle("failed", claim, lambda: fail(instead))
-
-    async def _give_back(
-        self, manager: AsyncTaskManager, claim: Claim, delay: float, *, count_attempt: bool
-    ) -> None:
-        task = claim.task
-        await self._settle(
-            "released",
-            claim,
-            lambda: manager.release(
-                self._agent_id,
-                task.id,
-                delay=delay,
-                claim_token=task.claim_token,
-                count_attempt=count_attempt,
-            ),
-        )
-
-    async def _settle(self, event: str, claim: Claim, act: Callable[[], Coroutine[Any, Any, bool]]) -> None:
-        """Tell the server what came out, for as long as the claim is held."""
-        while True:
-            try:
-                accepted = await act()
-            except NotAuthorizedError:
-                accepted = False
-            except StoreClosedError:
-                raise
-            except StoreUnavailableError as error:
-                _log.warning("the outcome of task %r cannot be told yet: %s", claim.task.id, error)
-                if not claim.is_lost:
-                    await asyncio.sleep(random.uniform(0.1, LONGEST_PAUSE))  # noqa: S311 - spreads load
-                    continue
-                accepted = False
-            self._tell(event if accepted else "lost", claim.task)
-            return
-
     # Lost claims
 
     def _on_claim_lost(self, task: Task, error: NotAuthorizedError) -> None:
@@ -347,16 +332,16 @@ class Worker:
         if claim is not None:
             claim.lose(error)
 
-    def _ask_why(self, store: AsyncRedisStore, claim: Claim) -> None:
+    def _ask_why(self, claim: Claim) -> None:
         """The server tells that a claim has ended, or may have told so while nobody listened."""
-        asking = asyncio.ensure_future(self._renew(store, claim))
+        asking = asyncio.ensure_future(self._renew(claim))
         asking.add_done_callback(lambda done: done.cancelled() or done.exception())
 
-    async def _renew(self, store: AsyncRedisStore, claim: Claim) -> None:
-        task, space = claim.task, store.namespace
+    async def _renew(self, claim: Claim) -> None:
+        task, space = claim.task, self._store.namespace
         shard = space.keys.shard_of(task.id)
         claims = [(task.id, self._agent_id, task.claim_token or 0)]
-        (outcome,) = await store.run(extend_claims(space, shard, claims))
+        (outcome,) = await self._store.run(extend_claims(space, shard, claims))
         if isinstance(outcome, NotAuthorizedError):
             claim.lose(outcome)
 

@@ -157,8 +157,10 @@ def claim_next(
     visible = visible_lanes(pool_ids, capabilities, topics)
     grant = _grant(space, agent_id, enforce, on_behalf_of)
     if wait == 0:
-        return (yield from _look(space, grant, visible, count))
-    return (yield from claim_or_wait(space, agent_id, visible, count, wait, grant=grant))
+        rows = yield from look(space, grant, visible, count)
+    else:
+        rows = yield from claim_or_wait(space, grant, visible, count, wait)
+    return sorted(map(read_task, rows), key=lambda task: (-task.priority, task.id.encode()))
 
 
 _turns = itertools.count()
@@ -169,67 +171,64 @@ def _in_turn(space: Namespace) -> list[int]:
     return [(first + turn) % space.shards for turn in range(space.shards)]
 
 
-def _look(
+Row = Sequence[Any]
+"""A claimed task as the reply has it; `read_task` makes a `Task` of it."""
+
+
+def look(
     space: Namespace, grant: Grant, visible: Visible, count: int, claimer: Claimer | None = None
-) -> Steps[list[Task]]:
+) -> Steps[list[Row]]:
     """Claim what there is, shard after shard."""
-    tasks: list[Task] = []
+    rows: list[Row] = []
     for shard in _in_turn(space):
-        tasks += yield from _claim_in(
-            space, shard, grant, visible, count - len(tasks), claimer, "look", tasks
-        )
-        if len(tasks) == count:
+        rows += yield from _claim_in(space, shard, grant, visible, count - len(rows), claimer, "look", rows)
+        if len(rows) == count:
             break
-    return tasks
+    return rows
 
 
 def claim_or_wait(
     space: Namespace,
-    agent_id: str,
+    grant: Grant,
     visible: Visible,
     count: int,
     wait: float,
     on_joined: Callable[[Claimer], None] | None = None,
-    grant: Grant | None = None,
-    state: TaskState = TaskState.ASSIGNED,
-) -> Steps[list[Task]]:
+) -> Steps[list[Row]]:
     """Claim what there is; wait for more where there is nothing.
 
     Args:
         space: The namespace.
-        agent_id: The agent that claims.
+        grant: The agent that claims, and what has to be delegated to it.
         visible: What it may have (`visible_lanes`).
         count: The most tasks.
         wait: The most seconds to wait.
         on_joined: Called with the claimer, which may be told to give up the wait.
-        grant: What has to be delegated to the agent; None: nothing.
-        state: The state of what it claims: assigned, or running where the work begins at once.
     """
-    grant = grant or Grant(agent_id, state=state)
     ends = time.monotonic() + wait
     claimer = yield from join(visible)
     if on_joined is not None:
         on_joined(claimer)
     try:
-        tasks: list[Task] = []
+        rows: list[Row] = []
         if not claimer.is_heard:  # who waits where nothing is heard would not be woken
-            tasks = yield from _look(space, grant, visible, count, claimer)
-            if tasks or not (yield from listen(partial(_heard, claimer, ends))):
-                return tasks
+            rows = yield from look(space, grant, visible, count, claimer)
+            if rows or not (yield from listen(partial(_heard, claimer, ends))):
+                return rows
         for shard in _in_turn(space):
-            act = "look" if tasks else "wait"
-            wanted = count - len(tasks)
-            tasks += yield from _claim_in(space, shard, grant, visible, wanted, claimer, act, tasks)
-            if len(tasks) == count:
+            act = "look" if rows else "wait"
+            wanted = count - len(rows)
+            rows += yield from _claim_in(space, shard, grant, visible, wanted, claimer, act, rows)
+            if len(rows) == count:
                 break
-        while not tasks and (work := (yield from listen(partial(_told, claimer, ends)))):
+        while not rows and (work := (yield from listen(partial(_told, claimer, ends)))):
             shard, lane = work
-            tasks = yield from _claim_in(space, shard, grant, visible, count, claimer, lane, tasks)
-        for shard in sorted(claimer.queued) if not tasks else ():
-            tasks = yield from _claim_in(space, shard, grant, visible, count, claimer, "leave", tasks)
-            if tasks:
+            rows = yield from _claim_in(space, shard, grant, visible, count, claimer, lane, rows)
+        for shard in sorted(claimer.queued) if not rows else ():
+            rows = yield from _claim_in(space, shard, grant, visible, count, claimer, "leave", rows)
+            if rows:
                 break
-        return tasks
+        return rows
     finally:
         claimer.leave()
 
@@ -250,8 +249,8 @@ def _claim_in(
     count: int,
     claimer: Claimer | None,
     act: str,
-    claimed: Sequence[Task],
-) -> Steps[list[Task]]:
+    claimed: Sequence[Row],
+) -> Steps[list[Row]]:
     """Claim in one shard.
 
     Args:
@@ -291,27 +290,26 @@ def _claim_in(
             claimer.looked(shard, queued=found.queued(act), tick_in=found.tick_in)
         if not found.more:
             break
-    return found.tasks
+    return found.rows
 
 
 @dataclass(slots=True)
 class _Found:
     """What a claim script has found; `more`: it has to be called again to tell."""
 
-    tasks: list[Task]
+    rows: list[Row]
     more: bool = False
     tick_in: float | None = None
     granted: bool = True
 
     def queued(self, act: str) -> bool:
         """Tell whether the script has put the claimer in the queue."""
-        return not self.tasks and act not in {"look", "leave"}
+        return not self.rows and act not in {"look", "leave"}
 
 
 def _read_claimed(reply: Sequence[Any]) -> _Found:
     if reply[0] == b"CLAIMED":
-        tasks = [read_task(row) for row in reply[1:]]
-        return _Found(sorted(tasks, key=lambda task: (-task.priority, task.id.encode())))
+        return _Found(list(reply[1:]))
     if reply[0] == b"NOT_GRANTED":
         return _Found([], granted=False)
     if reply[0] == b"MORE":

@@ -9,6 +9,7 @@ from converge_redis import AsyncTaskManager, ConvergeError, Task, TaskState
 from converge_redis.namespace import Namespace
 from converge_redis.operation import Operation
 from converge_redis.operations import claiming, holding, settling, submitting, values
+from converge_redis.operations.task_replies import read_task
 from tests.fleet import Fleet, operation_of
 from tests.tasks.test_states import brought_to, counted, read
 
@@ -17,6 +18,11 @@ def again(operation: Operation[Any]) -> Operation[Any]:
     """The operation as it is sent after a lost reply."""
     args = operation.args_again or operation.args
     return Operation(operation.script, operation.keys, args, operation.decode)
+
+
+def claimed(found: Any) -> list[Task]:
+    """The tasks that the script of claim_next has claimed."""
+    return sorted(map(read_task, found.rows), key=lambda task: (-task.priority, task.id))
 
 
 OPERATIONS: list[tuple[str, str, Callable[[Namespace, Task], Operation[Any]]]] = [
@@ -142,11 +148,11 @@ async def test_claim_next_twice(fleet: Fleet, count: int) -> None:
     steps = claiming.claim_next(fleet.spaces["test"], "a", count=count)
     operation = next(steps)
     assert isinstance(operation, Operation)
-    first = (await fleet.run(manager, operation)).tasks
+    first = claimed(await fleet.run(manager, operation))
     assert len(first) == count
     assert await manager.claim_next("a")  # another claim of the same agent
     before = await counted(manager)
-    tasks = (await fleet.run(manager, again(operation))).tasks
+    tasks = claimed(await fleet.run(manager, again(operation)))
     assert tasks == first
     assert await counted(manager) == before
 
@@ -159,7 +165,7 @@ async def test_claim_next_twice_does_not_return_what_was_reported_or_given_back(
     await fleet.run(manager, operation)
     await manager.release("a", "1")
     await manager.claim("b", "1")
-    tasks = (await fleet.run(manager, again(operation))).tasks
+    tasks = claimed(await fleet.run(manager, again(operation)))
     assert [task.id for task in tasks] == ["0", "2"]
 
 
@@ -168,10 +174,10 @@ async def test_claim_next_twice_when_there_was_nothing(fleet: Fleet) -> None:
     await manager.counts()
     operation = next(claiming.claim_next(fleet.spaces["test"], "a"))
     assert isinstance(operation, Operation)
-    assert (await fleet.run(manager, operation)).tasks == []
+    assert claimed(await fleet.run(manager, operation)) == []
     task_id = await manager.submit(Task())
-    assert [task.id for task in (await fleet.run(manager, again(operation))).tasks] == [task_id]
-    assert [task.id for task in (await fleet.run(manager, again(operation))).tasks] == [task_id]
+    assert [task.id for task in claimed(await fleet.run(manager, again(operation)))] == [task_id]
+    assert [task.id for task in claimed(await fleet.run(manager, again(operation)))] == [task_id]
     assert await counted(manager) == {"assigned": 1}
 
 
