@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import weakref
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -25,8 +26,8 @@ class BlockingCalls:
     def __init__(self, client: redis.Redis) -> None:
         self._pool = client.connection_pool
         self._free: list[BlockingLine] = []
-        self._pid = os.getpid()
         self.is_closed = False
+        _all.add(self)
 
     def call(self, command: Parts) -> Any:
         """Send a command and return its reply, or raise the error that it is."""
@@ -41,7 +42,10 @@ class BlockingCalls:
         return self._exchange(packed, len(commands))
 
     def _exchange(self, packed: bytes, number: int) -> list[Any]:
-        line = self._line()
+        try:
+            line = self._free.pop()
+        except IndexError:
+            line = line_over(self._pool.get_connection())
         try:
             replies = line.exchange(packed, number)
         except BaseException:  # a reply that was not read would be taken for that of the next call
@@ -60,10 +64,17 @@ class BlockingCalls:
         line.connection.disconnect()
         self._pool.release(line.connection)
 
-    def _line(self) -> BlockingLine:
-        if self._pid != os.getpid():  # the parent goes on using its connections
-            self._pid, self._free = os.getpid(), []
-        try:
-            return self._free.pop()
-        except IndexError:
-            return line_over(self._pool.get_connection())
+    def forget(self) -> None:
+        """In a forked child: the parent goes on using its connections."""
+        self._free = []
+
+
+_all = weakref.WeakSet[BlockingCalls]()
+
+
+def _forget() -> None:
+    for calls in _all:
+        calls.forget()
+
+
+os.register_at_fork(after_in_child=_forget)

@@ -64,14 +64,13 @@ class PlainLine:
         try:
             self._send(packed)
             while len(replies) < number:
-                reply = reader.gets()
-                if reply is _NOTHING:
-                    data = read(_READ_BYTES)
-                    if not data:
-                        raise exceptions.ConnectionError("the connection was closed by the server")
-                    reader.feed(data)
-                elif not isinstance(reply, hiredis.PushNotification):
-                    replies.append(reply)
+                data = read(_READ_BYTES)
+                if not data:
+                    raise exceptions.ConnectionError("the connection was closed by the server")
+                reader.feed(data)
+                while (reply := reader.gets()) is not _NOTHING:
+                    if not isinstance(reply, hiredis.PushNotification):
+                        replies.append(reply)
         except BlockingIOError as error:
             raise exceptions.TimeoutError("no reply in time") from error
         except OSError as error:

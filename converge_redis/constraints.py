@@ -1,9 +1,9 @@
-"""The constraints of a task that count, checked at submit and turned into fields of its record."""
+"""The constraints of a task that count, checked at submit and turned into a part of its record."""
 
 import datetime
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from converge_redis.checks import check_integer, check_seconds, shown
 from converge_redis.errors import InvalidTypeError, InvalidValueError
@@ -20,10 +20,22 @@ def microseconds(seconds: float) -> int:
     return max(1, round(seconds * 1e6)) if seconds > 0 else 0
 
 
-def record_fields(
-    constraints: Mapping[str, Any], claim_ttl_sec: float | None, retention_sec: float
-) -> dict[str, int]:
-    """Return the record's fields for a task's constraints; names that do not count are left alone.
+class Rules(NamedTuple):
+    """What counts of a task's constraints, in microseconds, as its record has it (``lua/shared/record.lua``).
+
+    Attributes:
+        ttl: The lease; "": none.
+        named: The other fields, as ``name=value|…``.
+        deadline: The deadline again, which has an index of its own; "": none.
+    """
+
+    ttl: int | str
+    named: str
+    deadline: int | str
+
+
+def rules_of(constraints: Mapping[str, Any], claim_ttl_sec: float | None, retention_sec: float) -> Rules:
+    """Return what counts of a task's constraints; names that do not count are left alone.
 
     Args:
         constraints: The task's constraints.
@@ -49,7 +61,9 @@ def record_fields(
     deadline = constraints.get("deadline")
     if deadline is not None:
         fields["deadline"] = round(_unix_seconds(deadline) * 1e6)
-    return fields
+    ttl = fields.pop("ttl", "")
+    named = "".join(f"{name}={value}|" for name, value in fields.items())
+    return Rules(ttl, named, fields.get("deadline", ""))
 
 
 def _unix_seconds(deadline: Any) -> float:

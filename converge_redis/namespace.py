@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from converge_redis.checks import check_id, check_integer, check_seconds
-from converge_redis.constraints import DEFAULT_RETENTION_SEC, record_fields
+from converge_redis.constraints import DEFAULT_RETENTION_SEC, Rules, rules_of
 from converge_redis.keys import Keys
 from converge_redis.value_format import ValueFormat
 
@@ -39,7 +39,7 @@ class Namespace:
     compress_above: int | None = None
     values: ValueFormat = field(init=False, repr=False, compare=False)
     most_finished: str | int = field(init=False, repr=False, compare=False)
-    unconstrained: dict[str, int] = field(init=False, repr=False, compare=False)
+    unconstrained: Rules = field(init=False, repr=False, compare=False)
     keys: Keys = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -54,7 +54,7 @@ class Namespace:
         # Each shard keeps its part: the scripts of one cannot count those of others.
         most = "" if self.max_finished is None else -(-self.max_finished // self.shards)
         object.__setattr__(self, "most_finished", most)
-        unconstrained = record_fields({}, self.claim_ttl_sec, self.retention_sec)
+        unconstrained = rules_of({}, self.claim_ttl_sec, self.retention_sec)
         object.__setattr__(self, "unconstrained", unconstrained)
         values = ValueFormat(self.types, self.payload_limit, self.compress_above)
         object.__setattr__(self, "values", values)

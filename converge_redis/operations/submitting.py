@@ -8,7 +8,7 @@ from typing import Any, cast
 from converge_redis.checks import MAX_PRIORITY, check_id, check_ids, check_integer, check_seconds, shown
 from converge_redis.chunks import chunks_of
 from converge_redis.codec import decode, encode
-from converge_redis.constraints import microseconds, record_fields
+from converge_redis.constraints import microseconds, rules_of
 from converge_redis.errors import InvalidTypeError, InvalidValueError, TaskExistsError
 from converge_redis.identifiers import call_id
 from converge_redis.keys import OPEN_LANE, lane
@@ -42,7 +42,6 @@ MOST_INSIDE = 1024
 """The bytes of a specification that has its place inside the record, as in ``lua/shared/record.lua``."""
 
 _TEXT = frozenset({str})
-_USUAL_FIELDS = frozenset({"ttl"})
 
 
 def submit(space: Namespace, task: Task, *, delay: float = 0.0) -> Operation[str]:
@@ -137,7 +136,7 @@ def requeue_task(space: Namespace, task_id: str) -> Steps[bool]:
 
 def lay_out(space: Namespace, task: Task, delay: float = 0.0) -> Entry:
     """Check a task and lay it out for its script."""
-    delay_us = microseconds(check_seconds("delay", delay, zero=True))
+    delay_us = "" if delay == 0 else microseconds(check_seconds("delay", delay))
     if not isinstance(task, Task):
         raise InvalidTypeError(f"task must be a Task, not {type(task).__name__} {shown(task)}")
     values = task.__dict__
@@ -149,19 +148,16 @@ def lay_out(space: Namespace, task: Task, delay: float = 0.0) -> Entry:
     if values["evaluator"] is not None:
         given["evaluator"] = values["evaluator"]
     spec = encode("task", given, space.payload_limit)
-    place, priority, fields = OPEN_LANE, values["priority"], space.unconstrained
+    place, in_head, priority = OPEN_LANE, "", values["priority"]
     if "pool_id" in given or "topic" in given or "required_capabilities" in given:
-        place = lane(values["pool_id"], values["topic"], values["required_capabilities"])
+        place = in_head = lane(values["pool_id"], values["topic"], values["required_capabilities"])
+    ttl, named, deadline = space.unconstrained
     if "constraints" in given:
-        fields = record_fields(given["constraints"], space.claim_ttl_sec, space.retention_sec)
+        ttl, named, deadline = rules_of(given["constraints"], space.claim_ttl_sec, space.retention_sec)
+    size = len(spec) if len(spec) <= MOST_INSIDE else ""
     # The head of its record after the time of submission (``lua/shared/record.lua``).
-    head = (
-        f"|{'' if place is OPEN_LANE else place}|{priority or ''}|{fields.get('ttl', '')}||||||||"
-        f"{len(spec) if len(spec) <= MOST_INSIDE else ''}|"
-    )
-    if fields.keys() != _USUAL_FIELDS:
-        head += "".join(f"{name}={value}|" for name, value in fields.items() if name != "ttl")
-    return (values["id"], head, spec, place, -priority, delay_us or "", fields.get("deadline", ""))
+    head = f"|{in_head}|{priority or ''}|{ttl}||||||||{size}|{named}"
+    return (values["id"], head, spec, place, -priority, delay_us, deadline)
 
 
 def _given(values: dict[str, Any]) -> dict[str, Any] | None:
