@@ -25,6 +25,14 @@ def describe(settings: Settings) -> dict[str, Any]:
     }
 
 
+def busy_seconds() -> float:
+    """Return the seconds of CPU that were spent on this machine so far, by all cores together (Linux)."""
+    user, nice, system, _idle, _wait, irq, softirq, *_ = map(
+        int, Path("/proc/stat").read_text().split(maxsplit=8)[1:8]
+    )
+    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
+
+
 def _allocator(settings: Settings) -> str:
     with settings.server() as server:
         info: Any = server.client.info("memory")

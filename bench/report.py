@@ -36,7 +36,7 @@ class Answers:
     def to(cls, question: Question, subjects: Sequence[str]) -> "Answers":
         """Make the answers to a question, of which there are none yet."""
         wanted = question.base
-        base = wanted if wanted is not None and wanted in subjects else subjects[0]
+        base = wanted if wanted is not None and wanted in subjects else next(iter(subjects), "")
         return cls(question.name, question.asks, list(question.metrics), base, question.compares)
 
     def add(self, subject: str, measured: Measured | None) -> None:

@@ -16,7 +16,9 @@ def header(answers: Answers) -> Row:
     """Return the names of the columns."""
     columns = [""]
     for metric in answers.metrics:
-        columns += [f"{metric.name} ({metric.unit})", "least to most", f"to {answers.base}"]
+        columns.append(f"{metric.name}, {metric.unit}" if metric.unit else metric.name)
+        if metric.has_ratio:
+            columns.append(f"to {answers.base}")
     return columns
 
 
@@ -45,11 +47,18 @@ def _ordered(answers: Answers) -> list[str]:
 def _cells(answers: Answers, subject: str, metric: Metric) -> Row:
     median, spread = answers.median(subject, metric.name), answers.spread(subject, metric.name)
     if median is None or spread is None:
-        return ["failed" if subject in answers.failures else "-", "", ""]
+        number = "failed" if subject in answers.failures else "-"
+        return [number, ""] if metric.has_ratio else [number]
+    shape = f"{{:,.{metric.digits}f}}"
+    number = shape.format(median)
+    least, most = (shape.format(each) for each in spread)
+    if least != most:
+        number += f" ({least}-{most})"
+    if not metric.has_ratio:
+        return [number]
     ratios = answers.ratios(subject, metric.name)
     ratio = f"{statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})" if ratios else ""
-    number = f"{{:,.{metric.digits}f}}"
-    return [number.format(median), f"{number.format(spread[0])}-{number.format(spread[1])}", ratio]
+    return [number, "" if subject == answers.base else ratio]
 
 
 def show(report: Report, console: Console) -> None:

@@ -44,7 +44,6 @@ class SharedCalls:
         self._pool: Any = client.connection_pool
         self._free = connections
         self._keeps = keeps
-        self._idle: list[Any] = []
         self._line: Line | None = None
         self._waiting = deque[_Call]()
         self._is_starting = False
@@ -91,8 +90,6 @@ class SharedCalls:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._line is not None:
             await self._drop(self._line, _closed())
-        while self._idle:
-            await self._pool.release(self._idle.pop())
 
     def _spawn(self, calls: list[_Call] | None) -> None:
         """Send calls; None: those that wait when the next turn begins, which are all of this turn."""
@@ -139,7 +136,7 @@ class SharedCalls:
 
     async def _exchange(self, calls: list[_Call]) -> None:
         """Write all commands, then read their replies."""
-        connection = await self._connection()
+        connection = await self._pool.get_connection()
         is_clean = False
         # One limit for all of a write and its replies: redis-py's own, one for each, cost as much as a call.
         limit, connection.socket_timeout = connection.socket_timeout, None
@@ -157,42 +154,31 @@ class SharedCalls:
             raise exceptions.TimeoutError("no reply in time") from error
         finally:
             connection.socket_timeout = limit
-            if is_clean and self._keeps and not self._is_closed:
-                await self._keep(connection)
-            else:
+            if not (is_clean and self._keeps and not self._is_closed and await self._keep(connection)):
                 if not is_clean:  # replies that were not read would be taken for those of the next calls
                     await connection.disconnect(nowait=True)
                 await self._pool.release(connection)
 
-    async def _keep(self, connection: Any) -> None:
-        """Keep a connection for the next calls: as the line, unless there is one."""
+    async def _keep(self, connection: Any) -> bool:
+        """Keep a connection as the line for all further calls, unless there is one, or it cannot be."""
         old = self._line
-        if old is None or not old.is_open:
-            self._line = Line.over(connection)
-            if old is not None:
-                await self._drop(old, _closed())
-            if self._line is not None:
-                return
-        self._idle.append(connection)
+        if old is not None and old.is_open:
+            return False
+        self._line = Line.over(connection)
+        if old is not None:
+            await self._drop(old, _closed())
+        if self._line is None:
+            return False
+        while self._waiting:
+            command, future = self._waiting.popleft()
+            if not future.done():
+                self._line.send(command, future)
+        return True
 
     async def _drop(self, line: Line, error: Exception) -> None:
         line.close(error)
         await line.connection.disconnect(nowait=True)
         await self._pool.release(line.connection)
-
-    async def _connection(self) -> Any:
-        """Return a connection; one that has died since its last call goes back to the pool for another."""
-        while self._idle:
-            connection = self._idle.pop()
-            try:
-                is_dead = await connection.can_read()  # there is something to read: the end
-            except (exceptions.ConnectionError, OSError):
-                is_dead = True
-            if not is_dead:
-                return connection
-            await connection.disconnect(nowait=True)
-            await self._pool.release(connection)
-        return await self._pool.get_connection()
 
 
 async def _write(connection: Any, calls: list[_Call]) -> list[_Call]:

@@ -4,10 +4,12 @@ Every task goes through its whole life: claimed, handled by a function that only
 """
 
 import contextlib
+import os
 import time
 from collections.abc import Iterator
 from functools import partial
 
+from bench.machine import busy_seconds
 from bench.questions.question import Measure, Measured, Metric, Question, Settings, systems
 from bench.systems.peers import SYSTEMS
 from bench.systems.session import Session, SystemFailedError, fill
@@ -39,6 +41,7 @@ def draining(processes: int, settings: Settings) -> Iterator[Measure]:
                 marks.wait_first()
                 time.sleep(SETTLE_SECONDS / (4 if settings.quick else 1))
                 handled, began, cpu = marks.handled(), time.perf_counter(), server.cpu_seconds()
+                busy = busy_seconds()
                 if handled == tasks:
                     raise SystemFailedError(f"{name} was done before the measurement began: too few tasks")
                 marks.wait_all()
@@ -52,6 +55,7 @@ def draining(processes: int, settings: Settings) -> Iterator[Measure]:
                 return {
                     "rate": (tasks - handled) / took,
                     "server CPU": 100 * (server.cpu_seconds() - cpu) / took,
+                    "all CPUs": 100 * (busy_seconds() - busy) / took / len(os.sched_getaffinity(0)),
                 }
 
     yield measure
@@ -62,7 +66,11 @@ def _question(processes: int) -> Question:
     return Question(
         f"drain_{processes}",
         f"Tasks done by {processes} worker process{plural}, each with its result stored",
-        [Metric("rate", "tasks/s"), Metric("server CPU", "%", more_is_better=False)],
+        [
+            Metric("rate", "tasks/s"),
+            Metric("server CPU", "%", more_is_better=False, has_ratio=False),
+            Metric("all CPUs", "%", more_is_better=False, has_ratio=False),
+        ],
         systems,
         partial(draining, processes),
         compares=True,

@@ -23,12 +23,14 @@ class Metric:
         unit: Its unit.
         more_is_better: Whether a larger number is the better one.
         digits: Digits after the decimal point in tables.
+        has_ratio: Whether its ratio to the base says anything.
     """
 
     name: str
     unit: str
     more_is_better: bool = True
     digits: int = 0
+    has_ratio: bool = True
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,14 @@ from converge_redis.task import Task, TaskState
 _GET_TASKS = Script("task/get_tasks")
 _MY_CLAIMS = Script("task/my_claims")
 _LIST_PENDING = Script("task/list_pending")
+_LIST_BEST = Script("task/list_best")
 _COUNTS = Script("task/counts")
 _SWEEP = Script("task/sweep")
 
 TASKS_PER_SCRIPT = 200
+MOST_BEST = 500
+"""Up to so many tasks are listed by one script, which looks at all lanes; more are read lane by lane."""
+
 MOST_SWEEPS = 1000
 """Scripts that clear away what is over before a list or a count; each does a bounded part."""
 
@@ -185,6 +189,10 @@ def _list(space: Namespace, visible: tuple[Argument, ...], limit: int | None) ->
     listed: list[Task] = []
     for shard in range(space.shards):
         yield from _sweep(space, shard)
+        if most <= MOST_BEST:
+            best = Operation(_LIST_BEST, space.keys.shard(shard), (most, *visible), _read_page)
+            listed += (yield from ask(best))[1]
+            continue
         place: tuple[Argument, ...] = ("", "", "")
         more = True
         while more:

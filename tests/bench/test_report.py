@@ -39,7 +39,7 @@ def test_a_number_that_a_system_does_not_give_is_left_out() -> None:
     made = answers()
     made.rounds["silent"] = [{}, {}, {}]
     assert made.median("silent", "rate") is None
-    assert ["silent", "-", "", ""] in list(rows(made))
+    assert ["silent", "-", ""] in list(rows(made))
 
 
 def test_tables_begin_with_the_best_where_systems_are_compared() -> None:
@@ -57,7 +57,7 @@ def test_a_failure_is_shown() -> None:
     made = answers()
     made.rounds["broken"] = [None, None, None]
     made.failures["broken"] = "it has ended"
-    assert ["broken", "failed", "", ""] in list(rows(made))
+    assert ["broken", "failed", ""] in list(rows(made))
 
 
 def test_a_report_is_read_as_it_was_written(tmp_path: Path) -> None:
@@ -69,6 +69,6 @@ def test_a_report_is_read_as_it_was_written(tmp_path: Path) -> None:
 def test_the_documentation_has_a_line_for_each_subject() -> None:
     report = Report({"cores": 2}, {"ours": {"redis": "8"}}, {"rounds": 3}, {"submit": answers()})
     text = markdown(report)
-    assert "| ours | 200 | 100-300 | 1.00 (1.00-1.00) |" in text
-    assert "| other | 60 | 50-150 | 0.50 (0.20-0.75) |" in text
+    assert "| ours | 200 (100-300) |  |" in text
+    assert "| other | 60 (50-150) | 0.50 (0.20-0.75) |" in text
     assert "Versions: ours: redis 8." in text

@@ -434,3 +434,90 @@ def test_malformed_arguments_are_refused(
 def test_outside_of_a_handler_there_is_no_claim() -> None:
     with pytest.raises(LookupError):
         current_claim()
+
+
+# What is under way
+
+
+@pytest.mark.parametrize("concurrency", [1, 2, 3, 10])
+def test_no_more_is_claimed_than_is_worked_on(
+    store: RedisStore, manager: TaskManager, concurrency: int
+) -> None:
+    lock, running, most = threading.Lock(), 0, 0
+    held: list[int] = []
+
+    def handler(task: Task) -> int:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        counts = manager.counts()
+        held.append(counts["assigned"] + counts["running"])
+        with lock:
+            running -= 1
+        return int(task.inputs["number"])
+
+    ids = manager.submit_many(Task(inputs={"number": number}) for number in range(60))
+    with working(store, handler, concurrency=concurrency):
+        for task_id in ids:
+            done(manager, task_id)
+    assert most <= concurrency
+    # A result may be under way, unreported, while the next task runs.
+    assert max(held) <= 2 * concurrency
+    assert manager.counts()["completed"] == 60
+
+
+def test_a_drain_gives_back_what_was_asked_for_meanwhile(store: RedisStore, manager: TaskManager) -> None:
+    """Whenever it comes: nothing stays claimed until its lease ends."""
+    ids = manager.submit_many(Task(constraints={"claim_ttl_sec": 600}) for _ in range(3000))
+
+    async def at_once(_task: Task) -> None:
+        return None
+
+    for moment in range(12):
+        events = Events()
+        worker = Worker(store, f"worker-{moment}", at_once, concurrency=20, on_event=events)
+        thread = threading.Thread(target=worker.run)
+        thread.start()
+        until(events.copy)
+        threading.Event().wait(0.002 * moment)
+        worker.drain(grace=0.0 if moment % 2 else None)
+        thread.join(SECONDS)
+        assert not thread.is_alive()
+        counts = manager.counts()
+        assert (counts["assigned"], counts["running"]) == (0, 0)
+    counts = manager.counts()
+    assert counts["pending"] + counts["completed"] == len(ids)
+
+
+def test_a_task_that_cannot_be_read_takes_no_other_with_it(
+    real: Backend, store: RedisStore, manager: TaskManager, caplog: pytest.LogCaptureFixture
+) -> None:
+    ids = manager.submit_many(Task(id=f"{number}", inputs={"number": number}) for number in range(6))
+    key = store.namespace.keys.named(0)["t:"] + ids[2]
+    client: Any = real.client()
+    head, _, spec = client.get(key).partition(b"\n")
+    client.set(key, head + b"\n" + b"\xc1" * len(spec))  # no msgpack
+    with working(store, double, concurrency=10):
+        for task_id in [*ids[:2], *ids[3:]]:
+            assert done(manager, task_id).result == 2 * int(task_id)
+    assert "cannot read" in caplog.text
+    manager.cancel_task(ids[2])
+
+
+def test_a_worker_that_finds_no_more_waits_without_asking(
+    real: Backend, store: RedisStore, manager: TaskManager
+) -> None:
+    client: Any = real.client()
+
+    def calls() -> int:
+        return int(client.info("commandstats").get("cmdstat_evalsha", {"calls": 0})["calls"])
+
+    with working(store, double_async, concurrency=10):
+        for task_id in manager.submit_many(Task(inputs={"number": number}) for number in range(35)):
+            done(manager, task_id)
+        until(lambda: client.exists(store.namespace.keys.named(0)["listeners"]))
+        threading.Event().wait(0.2)
+        before = calls()
+        threading.Event().wait(0.5)
+        assert calls() - before <= 2

@@ -8,6 +8,8 @@ import redis
 from dialogue import TEXT, AsyncClient, Marks, count_keys, in_parts, installed, quiet, run, run_async
 from docket import Docket, Worker
 
+REDELIVERY_SECONDS = 2
+
 
 class DocketClient(AsyncClient):
     """A docket."""
@@ -57,7 +59,7 @@ def work(url: str, marks: Marks, concurrency: int) -> None:
             async with Worker(
                 docket,
                 concurrency=concurrency,
-                redelivery_timeout=timedelta(seconds=30),
+                redelivery_timeout=timedelta(seconds=REDELIVERY_SECONDS),
                 minimum_check_interval=timedelta(milliseconds=10),
                 scheduling_resolution=timedelta(milliseconds=10),
             ) as worker:

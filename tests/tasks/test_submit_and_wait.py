@@ -1,0 +1,149 @@
+"""Submitting a task and waiting for its end by one call."""
+
+import asyncio
+import contextlib
+import time
+
+import pytest
+
+from converge_redis import AsyncTaskManager, Task, TaskExistsError, TaskState
+from tests.backends import SECONDS, eventually
+from tests.fleet import Fleet, names_of
+from tests.tasks.test_states import read
+from tests.tasks.test_waits import end, is_waiting
+
+
+async def done_by(manager: AsyncTaskManager, agent: str) -> None:
+    """Wait for one task, claim it, and report."""
+    (task,) = await manager.claim_next(agent, wait=SECONDS)
+    await manager.report(agent, task.id, {"by": agent}, claim_token=task.claim_token)
+
+
+@pytest.mark.parametrize("how", ["completed", "failed", "cancelled"])
+async def test_it_learns_of_the_end(fleet: Fleet, how: str) -> None:
+    here, there = fleet.manager(), fleet.manager()
+    await here.wait_any(["unknown"], SECONDS)  # the listener is there
+    task = Task(objective="work")
+    waiting = asyncio.create_task(here.submit_and_wait(task, SECONDS))
+    await is_waiting(fleet, task.id)
+    began = time.monotonic()
+    await end(there, task.id, how)
+    ended = await waiting
+    assert time.monotonic() - began < SECONDS / 2  # told, and not only when the time was up
+    assert ended == await read(there, task.id)
+    assert ended is not None
+    assert ended.state == how
+
+
+async def test_the_first_call_of_a_store_is_told_too(fleet: Fleet) -> None:
+    """Nothing is heard yet when the task is submitted."""
+    for _ in range(5):
+        here, there = fleet.manager(), fleet.manager()
+        worker = asyncio.create_task(done_by(there, "a"))
+        began = time.monotonic()
+        ended = await here.submit_and_wait(Task(), SECONDS)
+        assert time.monotonic() - began < SECONDS / 2
+        assert ended is not None
+        assert ended.result == {"by": "a"}
+        await worker
+        await fleet.close_store(here)
+        await fleet.close_store(there)
+
+
+async def test_many_at_once(fleet: Fleet) -> None:
+    here, there = fleet.manager(), fleet.manager()
+
+    async def work() -> None:
+        while True:
+            for task in await there.claim_next("a", count=10, wait=0.05):
+                await there.report("a", task.id, task.inputs["number"])
+
+    worker = asyncio.create_task(work())
+    ended = await asyncio.gather(
+        *[here.submit_and_wait(Task(inputs={"number": number}), SECONDS) for number in range(40)]
+    )
+    assert [task and task.result for task in ended] == list(range(40))
+    worker.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await worker
+
+
+async def test_the_time_is_up(fleet: Fleet) -> None:
+    manager = fleet.manager()
+    task = Task()
+    assert await manager.submit_and_wait(task, 0.02) is None
+    assert (await read(manager, task.id)).state is TaskState.PENDING
+    waiting = asyncio.create_task(manager.wait(task.id, SECONDS))
+    await is_waiting(fleet, task.id)
+    await end(manager, task.id, "completed")
+    assert await waiting is not None
+
+
+async def test_the_same_task_again_is_only_waited_for(fleet: Fleet) -> None:
+    manager, other = fleet.manager(), fleet.manager()
+    task = Task(inputs={"a": 1})
+    await manager.submit(task)
+    waiting = asyncio.create_task(manager.submit_and_wait(task, SECONDS))
+    await is_waiting(fleet, task.id)
+    await end(other, task.id, "completed")
+    ended = await waiting
+    assert ended is not None
+    assert ended.result == "result"
+    assert await manager.submit_and_wait(task, SECONDS) == ended  # it has ended already
+    assert (await manager.counts())["completed"] == 1
+
+
+async def test_another_task_under_the_id_is_refused(fleet: Fleet) -> None:
+    manager = fleet.manager()
+    await manager.submit(Task(id="one", inputs={"a": 1}))
+    with pytest.raises(TaskExistsError, match="'one'"):
+        await manager.submit_and_wait(Task(id="one", inputs={"a": 2}), SECONDS)
+    key = names_of(fleet.spaces["test"].keys, "one")["watchers"]
+
+    async def forgotten() -> bool:
+        return not fleet.raw.exists(key)
+
+    await eventually(forgotten)
+
+
+async def test_a_deadline_ends_the_wait_though_nobody_touches_the_task(fleet: Fleet) -> None:
+    manager = fleet.manager()
+    await manager.counts()
+    deadline = time.time() + 0.3
+    ended = await manager.submit_and_wait(Task(constraints={"deadline": deadline}), SECONDS)
+    assert ended is not None
+    assert ended.state is TaskState.FAILED
+    assert ended.result["reason"] == "deadline"
+
+
+async def test_a_delayed_task(fleet: Fleet) -> None:
+    here, there = fleet.manager(), fleet.manager()
+    worker = asyncio.create_task(done_by(there, "a"))
+    ended = await here.submit_and_wait(Task(), SECONDS, delay=0.1)
+    assert ended is not None
+    assert ended.claimed_at is not None
+    assert ended.submitted_at is not None
+    assert ended.claimed_at - ended.submitted_at >= 0.1
+    await worker
+
+
+async def test_cancelled_at_any_moment_it_leaves_nothing(fleet: Fleet) -> None:
+    if fleet.style == "sync":
+        return  # a thread cannot be cancelled
+    manager = fleet.manager()
+    await manager.wait_any(["unknown"], SECONDS)
+    for turns in range(12):
+        task = Task()
+        waiting = asyncio.create_task(manager.submit_and_wait(task, SECONDS))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        waiting.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await waiting
+        key = names_of(fleet.spaces["test"].keys, task.id)["watchers"]
+
+        async def forgotten(key: str = key) -> bool:
+            return not fleet.raw.exists(key)
+
+        await manager.counts()  # what was under way has come
+        await eventually(forgotten)
