@@ -26,6 +26,8 @@ _DATETIME, _TYPED = 4, 5
 MOST_NESTED = 100
 """Levels of tuples, sets and typed values inside each other: each takes a part of the C stack to read."""
 
+MOST_KEPT = 64 * 1024
+
 
 class Codec:
     """Turns payloads into bytes, and back.
@@ -86,7 +88,8 @@ class Codec:
         except IndexError:  # all are in use, by other threads
             packer = msgpack.Packer(default=partial(self._extension, 0, False), strict_types=True)
         data: bytes = packer.pack(value)
-        self._packers.append(packer)  # one that has failed is not used again
+        if len(data) <= MOST_KEPT:  # a packer keeps its buffer
+            self._packers.append(packer)  # one that has failed is not used again
         return data
 
     def _pack(self, value: Any, depth: int, is_field: bool = False) -> bytes:

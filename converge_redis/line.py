@@ -136,8 +136,9 @@ class Line(asyncio.Protocol):
                     if self._on_told is not None:
                         self._on_told(reply)
                     continue
-                if not self._under_way and isinstance(reply, Exception):
-                    self.close(reply)  # what was asked for by `ask` is refused
+                if not self._under_way:  # what was asked for by `ask` is refused, or it speaks out of turn
+                    unasked = exceptions.ConnectionError(f"the server's words make no sense: {reply!r}")
+                    self.close(reply if isinstance(reply, Exception) else unasked)
                     return
                 future = self._under_way.popleft()
                 if future.done():
@@ -146,7 +147,7 @@ class Line(asyncio.Protocol):
                     future.set_exception(reply)
                 else:
                     future.set_result(reply)
-        except (exceptions.InvalidResponse, IndexError) as error:  # what it says is no reply to a call
+        except exceptions.InvalidResponse as error:
             self.close(exceptions.ConnectionError(f"the server's words make no sense: {error!r}"))
 
     def _is_told(self, reply: Any) -> bool:

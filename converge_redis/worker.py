@@ -215,7 +215,8 @@ class Worker:
     async def _fetched(self, wanted: int, begun: float) -> None:
         rows: list[Row] = []
         try:
-            rows = await self._store.run(look(self._store.namespace, self._grant, self._visible, wanted))
+            steps = look(self._store.namespace, self._grant, self._visible, wanted, self._listener.id)
+            rows = await self._store.run(steps)
         except ConvergeError as error:
             _log.warning("worker %r cannot claim: %s", self._agent_id, error)
         finally:

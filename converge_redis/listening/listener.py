@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeVar
 
 import redis.asyncio
 
-from converge_redis.errors import ConvergeError, StoreClosedError, StoreUnavailableError
+from converge_redis.errors import ConvergeError, StoreClosedError, StoreReplyError, StoreUnavailableError
 from converge_redis.identifiers import call_id
 from converge_redis.listening.channel import Channel, Tracking
 from converge_redis.listening.claimers import Claimer, Claimers, Visible
@@ -45,6 +45,9 @@ class Listener:
         run: Carries out work on the server.
         settled: Waits until the calls that are under way have ended.
         copies: The copies of what was read, to be told what changes; None: there are none.
+
+    Attributes:
+        id: What the server knows it by.
     """
 
     def __init__(
@@ -57,15 +60,15 @@ class Listener:
     ) -> None:
         self._space = space
         self._run = run
-        self._id = call_id()
-        names = [space.keys.channel(shard, self._id) for shard in range(space.shards + 1)]
+        self.id = call_id()
+        names = [space.keys.channel(shard, self.id) for shard in range(space.shards + 1)]
         tracking = None if copies is None else Tracking(copies, space.keys.tracked())
         self._channel = Channel(client, names, self._on_heard, self._on_message, tracking)
         self._waits: Waits[str, Task] = Waits(self._read, self._forget)
         self.watches = Watches(self._look, self._look_away)
-        self._time = TimeKeeper(lambda shard: run(listening.tick(space, shard, self._id)))
+        self._time = TimeKeeper(lambda shard: run(listening.tick(space, shard, self.id)))
         self._claimers = Claimers(
-            self._id,
+            self.id,
             lambda: self._channel.is_heard,
             self._renew,
             self._leave,
@@ -144,7 +147,7 @@ class Listener:
             self._claimers.leave_all()
             await self._claimers.settle()
             for shard in range(self._space.shards):
-                await self._run(listening.close_listener(self._space, shard, self._id))
+                await self._run(listening.close_listener(self._space, shard, self.id))
 
     # For verbs
 
@@ -169,7 +172,7 @@ class Listener:
         self._waits.add(wait, is_there=False)
         is_told = False
         try:
-            is_told = await self._run(submitting.submit_watched(space, entry, self._id))
+            is_told = await self._run(submitting.submit_watched(space, entry, self.id))
         except BaseException:
             self._waits.remove(wait)
             raise
@@ -230,7 +233,11 @@ class Listener:
     def _on_message(self, shard: int, message: bytes) -> None:
         kind, _, text = message.partition(b" ")
         if kind == b"done":
-            task_id, task = read_told_task(text)
+            task_id, read = read_told_task(text)
+            try:
+                task = read()
+            except StoreReplyError:
+                task = None  # who waits for it is told by the next reading
             if task is None:
                 self._waits.read_again(task_id)
             else:
@@ -251,15 +258,15 @@ class Listener:
     # What the parts ask of the server
 
     async def _read(self, task_ids: Sequence[str]) -> dict[str, listening.Look[Task]]:
-        return await self._run(listening.watch_tasks(self._space, self._id, task_ids))
+        return await self._run(listening.watch_tasks(self._space, self.id, task_ids))
 
     async def _forget(self, task_ids: Sequence[str]) -> None:
-        await self._run(listening.unwatch_tasks(self._space, self._id, task_ids))
+        await self._run(listening.unwatch_tasks(self._space, self.id, task_ids))
 
     async def _look(
         self, sessions: Sequence[watching.Watched[Any]]
     ) -> dict[watching.Watched[Any], listening.Look[Any]]:
-        looks = await self._run(ask_all([watched.look(self._id) for watched in sessions]))
+        looks = await self._run(ask_all([watched.look(self.id) for watched in sessions]))
         return dict(zip(sessions, looks, strict=True))
 
     async def _look_away(self, names: Sequence[Name]) -> None:
@@ -269,17 +276,17 @@ class Listener:
         for shard, of_shard in by_shard.items():
             for start in range(0, len(of_shard), listening.TASKS_PER_SCRIPT):
                 part = of_shard[start : start + listening.TASKS_PER_SCRIPT]
-                await self._run(watching.look_away(self._space, shard, self._id, part))
+                await self._run(watching.look_away(self._space, shard, self.id, part))
 
     async def _renew(self, shard: int, visible: Visible, numbers: Sequence[int]) -> list[tuple[str, int]]:
-        operation = listening.renew(self._space, shard, self._id, visible, numbers)
+        operation = listening.renew(self._space, shard, self.id, visible, numbers)
         tick_in, lanes = await self._run(operation)
         if tick_in is not None:
             self._time.set(shard, tick_in)
         return lanes
 
     async def _leave(self, shard: int, visible: Visible, numbers: Sequence[int]) -> None:
-        await self._run(listening.leave_queue(self._space, shard, self._id, visible, numbers))
+        await self._run(listening.leave_queue(self._space, shard, self.id, visible, numbers))
 
     async def _pass_on(self, shard: int, lane: str) -> None:
         await self._run(listening.pass_on(self._space, shard, lane))

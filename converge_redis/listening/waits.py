@@ -8,7 +8,6 @@ anew, and as a last resort every minute or so: a lost message delays a waiter, i
 import asyncio
 import contextlib
 import random
-from collections import Counter
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from typing import Generic, TypeVar
 
@@ -92,7 +91,7 @@ class Waits(Generic[K, T]):
         self._waits = dict[K, list[Wait[K, T]]]()  # who waits for what
         self._unread = set[K]()  # what may have happened
         self._unwanted = set[K]()  # what nobody waits for any more
-        self._not_there = Counter[K]()  # what is not to be read yet
+        self._not_there = dict[K, int]()  # what is not to be read yet, and for how many
         self._timers = dict[K, asyncio.TimerHandle]()  # when time alone may make it happen
         self._work = asyncio.Event()
 
@@ -109,11 +108,14 @@ class Waits(Generic[K, T]):
             self._unread.update(wait.open)
             self._work.set()
         else:
-            self._not_there.update(wait.keys)
+            for key in wait.open:
+                self._not_there[key] = self._not_there.get(key, 0) + 1
 
     def there(self, key: K, *, read: bool) -> None:
         """What was about to be made is there, or will not be; `read`: whether to read it now."""
-        self._not_there -= Counter((key,))
+        self._not_there[key] -= 1
+        if not self._not_there[key]:
+            del self._not_there[key]
         if read:
             self._unread.add(key)
         if key in self._unread:
@@ -158,16 +160,19 @@ class Waits(Generic[K, T]):
         return [*self._waits, *self._unwanted]
 
     async def keep_reading(self) -> None:
-        """Read tasks that may have ended, until cancelled."""
+        """Read tasks that may have ended, until cancelled; all of them from time to time."""
+        loop = asyncio.get_running_loop()
+        all_due = loop.time() + _reread_seconds()
         while True:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(REREAD_SECONDS * random.uniform(0.8, 1.2)):  # noqa: S311
+                async with asyncio.timeout_at(all_due):
                     await self._work.wait()
-            if not self._work.is_set():
+            if loop.time() >= all_due:
+                all_due = loop.time() + _reread_seconds()
                 self._unread |= self._waits.keys()
             self._work.clear()
-            unread = [*self._unread & (self._waits.keys() - self._not_there.keys())]
-            self._unread &= self._not_there.keys()
+            unread = [key for key in self._unread if key in self._waits and key not in self._not_there]
+            self._unread = {key for key in self._unread if key in self._not_there}
             unwanted, self._unwanted = [*self._unwanted - self._waits.keys()], set()
             try:
                 if unwanted:
@@ -216,3 +221,7 @@ class Waits(Generic[K, T]):
         timer = self._timers.pop(key, None)
         if timer is not None:
             timer.cancel()
+
+
+def _reread_seconds() -> float:
+    return REREAD_SECONDS * random.uniform(0.8, 1.2)  # noqa: S311 - spreads load

@@ -1,6 +1,7 @@
 """Verbs that make claims, and end expired ones: claim, claim_next, release_expired_claims."""
 
 import itertools
+import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from converge_redis.errors import (
     InvalidTypeError,
     InvalidValueError,
     NotAuthorizedError,
+    StoreReplyError,
     StoreUnavailableError,
 )
 from converge_redis.identifiers import call_id
@@ -30,6 +32,8 @@ from converge_redis.task import Task, TaskState
 _CLAIM = Script("task/claim")
 _CLAIM_NEXT = Script("task/claim_next")
 _RELEASE_EXPIRED_CLAIMS = Script("task/release_expired_claims")
+
+_log = logging.getLogger("converge_redis")
 
 MOST_CLAIMS_AT_ONCE = 1000
 EXPIRED_CLAIMS_PER_SCRIPT = 100
@@ -160,7 +164,7 @@ def claim_next(
         rows = yield from look(space, grant, visible, count)
     else:
         rows = yield from claim_or_wait(space, grant, visible, count, wait)
-    return sorted(map(read_task, rows), key=lambda task: (-task.priority, task.id.encode()))
+    return sorted(_readable(rows), key=lambda task: (-task.priority, task.id.encode()))
 
 
 _turns = itertools.count()
@@ -171,14 +175,30 @@ def _in_turn(space: Namespace) -> list[int]:
     return [(first + turn) % space.shards for turn in range(space.shards)]
 
 
+def _readable(rows: Sequence[Sequence[Any]]) -> list[Task]:
+    """Read tasks that were claimed together: one that cannot be read takes no other with it."""
+    tasks: list[Task] = []
+    failed: list[StoreReplyError] = []
+    for row in rows:
+        try:
+            tasks.append(read_task(row))
+        except StoreReplyError as error:
+            failed.append(error)
+    if failed and not tasks:
+        raise failed[0]
+    for why in failed:
+        _log.error("a task was claimed that cannot be read: %s", why)
+    return tasks
+
+
 Row = Sequence[Any]
 """A claimed task as the reply has it; `read_task` makes a `Task` of it."""
 
 
 def look(
-    space: Namespace, grant: Grant, visible: Visible, count: int, claimer: Claimer | None = None
+    space: Namespace, grant: Grant, visible: Visible, count: int, claimer: Claimer | str = ""
 ) -> Steps[list[Row]]:
-    """Claim what there is, shard after shard."""
+    """Claim what there is, shard after shard; see `_claim_in`."""
     rows: list[Row] = []
     for shard in _in_turn(space):
         rows += yield from _claim_in(space, shard, grant, visible, count - len(rows), claimer, "look", rows)
@@ -247,7 +267,7 @@ def _claim_in(
     grant: Grant,
     visible: Visible,
     count: int,
-    claimer: Claimer | None,
+    claimer: Claimer | str,
     act: str,
     claimed: Sequence[Row],
 ) -> Steps[list[Row]]:
@@ -259,13 +279,16 @@ def _claim_in(
         grant: The agent that claims, and what has to be delegated to it.
         visible: What it may have.
         count: The most tasks.
-        claimer: Who may wait; None: nobody.
+        claimer: Who may wait; or only the listener that is told when a claim ends by somebody else's doing,
+            or "".
         act: What the script is to do (``lua/task/claim_next.lua``).
         claimed: What was claimed in other shards: the caller must have it, also when this one fails.
     """
     for _ in range(MOST_CALLS_TO_CLEAR):
         start = (call_id(), grant.agent_id, count)
-        who = ("", "", "") if claimer is None else (claimer.listener, claimer.number, profile_of(visible))
+        who: tuple[Argument, ...] = (str(claimer), "", "")
+        if isinstance(claimer, Claimer):
+            who = (claimer.listener, claimer.number, profile_of(visible))
         rest = (*who, act, grant.state.value, *grant.arguments, *visible)
         operation = Operation(
             _CLAIM_NEXT,
@@ -275,19 +298,19 @@ def _claim_in(
             args_again=(*start, "again", *rest),
         )
         try:
-            if claimer is not None:
+            if isinstance(claimer, Claimer):
                 claimer.looks(shard)
             found = yield from ask(operation)
         except StoreUnavailableError:
             if claimed:
                 return []
             raise
-        if not found.granted:
-            if claimer is not None:
-                claimer.looked(shard, queued=False)
-            raise grant.missing()
-        if claimer is not None and not found.more:
+        if isinstance(claimer, Claimer) and (not found.granted or not found.more):
             claimer.looked(shard, queued=found.queued(act), tick_in=found.tick_in)
+        if not found.granted:
+            if claimed:
+                return []
+            raise grant.missing()
         if not found.more:
             break
     return found.rows
@@ -304,7 +327,7 @@ class _Found:
 
     def queued(self, act: str) -> bool:
         """Tell whether the script has put the claimer in the queue."""
-        return not self.rows and act not in {"look", "leave"}
+        return self.granted and not self.rows and act not in {"look", "leave"}
 
 
 def _read_claimed(reply: Sequence[Any]) -> _Found:

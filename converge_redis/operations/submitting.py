@@ -1,6 +1,7 @@
 """Verbs that bring tasks in, or back in: submit, submit_many, requeue_task."""
 
 import itertools
+import sys
 from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any, cast
@@ -13,7 +14,7 @@ from converge_redis.errors import InvalidTypeError, InvalidValueError, TaskExist
 from converge_redis.identifiers import call_id
 from converge_redis.keys import OPEN_LANE, lane
 from converge_redis.namespace import Namespace
-from converge_redis.operation import Operation, Steps, ask_all, then_forget
+from converge_redis.operation import Argument, Operation, Steps, ask_all, then_forget
 from converge_redis.scripts import Script
 from converge_redis.task import Task, TaskState, Topic
 
@@ -41,10 +42,13 @@ Entry = tuple[Any, ...]
 MOST_INSIDE = 1024
 """The bytes of a specification that has its place inside the record, as in ``lua/shared/record.lua``."""
 
+_OPTIONAL = frozenset({"pool_id", "topic"})
 _TEXT = frozenset({str})
 
+AT_ONCE = 0.0
 
-def submit(space: Namespace, task: Task, *, delay: float = 0.0) -> Operation[str]:
+
+def submit(space: Namespace, task: Task, *, delay: float = AT_ONCE) -> Operation[str]:
     """Submit a task; it becomes pending.
 
     The same task again has no effect, so a call whose outcome is unknown can be repeated.
@@ -134,9 +138,11 @@ def requeue_task(space: Namespace, task_id: str) -> Steps[bool]:
     return then_forget(work, space.keys.reopened(task_id))
 
 
-def lay_out(space: Namespace, task: Task, delay: float = 0.0) -> Entry:
+def lay_out(space: Namespace, task: Task, delay: float = AT_ONCE) -> Entry:
     """Check a task and lay it out for its script."""
-    delay_us = "" if delay == 0 else microseconds(check_seconds("delay", delay))
+    delay_us: Argument = ""
+    if delay is not AT_ONCE:
+        delay_us = microseconds(check_seconds("delay", delay, zero=True)) or ""
     if not isinstance(task, Task):
         raise InvalidTypeError(f"task must be a Task, not {type(task).__name__} {shown(task)}")
     values = task.__dict__
@@ -168,17 +174,21 @@ def _given(values: dict[str, Any]) -> dict[str, Any] | None:
     given = {}
     for name, kind in _TYPES.items():
         value = values[name]
+        if type(value) is not kind:
+            if value is None and name in _OPTIONAL:
+                continue
+            return None
         if value:
-            if type(value) is not kind or (
-                kind is dict and not _TEXT.issuperset(map(type, cast("dict[str, Any]", value)))
-            ):
+            if kind is dict and not _TEXT.issuperset(map(type, cast("dict[str, Any]", value))):
                 return None
             given[name] = value
+        elif name in _OPTIONAL:
+            return None
     return given
 
 
 def _check(values: dict[str, Any], given: dict[str, Any]) -> None:
-    if values["state"] is not TaskState.PENDING:
+    if values["state"] != TaskState.PENDING:
         raise InvalidValueError(
             f"task.state must be pending at submit, not {shown(values['state'])} (task {shown(values['id'])})"
         )
@@ -196,12 +206,22 @@ def _check(values: dict[str, Any], given: dict[str, Any]) -> None:
 def _read_taken(entries: Sequence[Entry], reply: Sequence[Any]) -> list[str]:
     """Return the ids that other tasks have taken."""
     stored = {reply[i].decode(): reply[i + 1] for i in range(1, len(reply), 2)}
-    # Equal tasks may differ in bytes: the order of a dict's items does not count.
     return [
         task_id
         for task_id, _, spec, *_ in entries
-        if task_id in stored and decode(stored[task_id]) != decode(spec)
+        if task_id in stored and _in_order(stored[task_id]) != _in_order(spec)
     ]
+
+
+def _in_order(spec: bytes) -> bytes:
+    """Return a specification with the items of its dicts in one order: that alone may differ."""
+
+    def ordered(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: ordered(value[key]) for key in sorted(value, key=repr)}
+        return type(value)(map(ordered, value)) if isinstance(value, list | tuple) else value
+
+    return encode("task", ordered(decode(spec)), sys.maxsize)
 
 
 def _read_submitted(entry: Entry, reply: Sequence[Any]) -> str:

@@ -1,7 +1,8 @@
 """How replies about tasks are read: tasks from rows, errors from status words."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
@@ -91,11 +92,11 @@ def _task(fields: dict[str, Any], submitted: Any) -> Task:
     return task
 
 
-def read_told_task(message: bytes) -> tuple[str, Task | None]:
+def read_told_task(message: bytes) -> tuple[str, Callable[[], Task | None]]:
     """Read a row as listeners are told it: parts, each as its length, a colon and its bytes, and blanks.
 
     Returns:
-        The id, and the task; None when only the id was told.
+        The id, and what reads the task; None when only the id was told.
     """
     row: list[bytes] = []
     start = 0
@@ -105,8 +106,8 @@ def read_told_task(message: bytes) -> tuple[str, Task | None]:
         row.append(message[colon + 1 : end])
         start = end + 1
     if len(row) == 1:
-        return row[0].decode(), None
-    return row[0].decode(), read_task([part or None for part in row])
+        return row[0].decode(), lambda: None
+    return row[0].decode(), partial(read_task, [part or None for part in row])
 
 
 _HEAD = (

@@ -11,7 +11,7 @@ from converge_redis.listening.waits import Wait
 from converge_redis.namespace import Namespace
 from converge_redis.operation import Give, Gives, Steps, listen
 from converge_redis.operations.reading import get_tasks
-from converge_redis.operations.submitting import Entry, lay_out
+from converge_redis.operations.submitting import AT_ONCE, Entry, lay_out
 from converge_redis.task import Task
 
 TaskWait = Wait[str, Task]
@@ -55,7 +55,7 @@ def wait(space: Namespace, task_id: str, timeout: float | None) -> Steps[Task | 
 
 
 def submit_and_wait(
-    space: Namespace, task: Task, timeout: float | None, *, delay: float = 0.0
+    space: Namespace, task: Task, timeout: float | None, *, delay: float = AT_ONCE
 ) -> Steps[Task | None]:
     """Submit a task, and wait until it is completed, failed or cancelled.
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from converge_redis import StoreFullError, Task
+from converge_redis import StoreFullError, Task, TaskExistsError
 from tests.fleet import Fleet
 
 
@@ -41,6 +41,20 @@ async def test_a_full_server_refuses_tasks_and_lets_the_fleet_finish(real_fleet:
         counts = await newcomer.counts()
     assert (counts["completed"], counts["failed"], counts["pending"]) == (4, 1, 0)
     await manager.submit(refused)
+
+
+async def test_a_task_that_is_stored_can_be_submitted_again(real_fleet: Fleet) -> None:
+    """As the client does when a reply was lost."""
+    manager = real_fleet.manager()
+    tasks = [Task(objective="small"), Task(objective="x" * 2000)]
+    await manager.submit_many(tasks)
+    with full(real_fleet):
+        assert await manager.submit_many(tasks) == [task.id for task in tasks]
+        with pytest.raises(StoreFullError):
+            await manager.submit_many([*tasks, Task()])
+        with pytest.raises(TaskExistsError):
+            await manager.submit(Task(id=tasks[0].id, objective="another"))
+    assert (await manager.counts())["pending"] == 2
 
 
 async def test_a_new_namespace_needs_memory(real_fleet: Fleet) -> None:

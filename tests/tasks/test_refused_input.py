@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
-from converge_redis import Task, TaskManager
+from converge_redis import ConvergeError, Task, TaskExistsError, TaskManager
 from converge_redis.keys import Keys
 from tests.backends import Backend
 
@@ -66,3 +67,67 @@ def test_odd_names_are_stored_as_they_are(backend: Backend, text: str) -> None:
         assert (task.id, task.pool_id, task.topic, task.assigned_to) == (text, text, text, text)
         assert manager.report(text, text, text)
         assert manager.audit() == []
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"priority": None},
+        {"priority": 0.0},
+        {"priority": False},
+        {"inputs": None},
+        {"inputs": []},
+        {"constraints": None},
+        {"objective": None},
+        {"pool_id": ""},
+        {"topic": ""},
+        {"required_capabilities": None},
+        {"required_capabilities": ()},
+        {"id": ""},
+    ],
+)
+def test_what_a_copy_of_a_task_was_given_unchecked(backend: Backend, changed: dict[str, Any]) -> None:
+    """Also what is empty: nothing but None stands for a default, and only where it is one."""
+    task = Task().model_copy(update=changed)
+    with backend.store() as store:
+        manager = TaskManager(store)
+        if changed == {"required_capabilities": ()}:  # pydantic takes a tuple for a list
+            manager.submit(task)
+            return
+        with pytest.raises((ConvergeError, ValidationError)):
+            manager.submit(task)
+        assert manager.counts()["pending"] == 0
+
+
+@pytest.mark.parametrize("delay", [False, -1, float("nan"), None, "1", float("inf")])
+def test_a_delay_that_is_none(backend: Backend, delay: Any) -> None:
+    with backend.store() as store:
+        manager = TaskManager(store)
+        with pytest.raises(ConvergeError, match="delay must be"):
+            manager.submit(Task(), delay=delay)
+
+
+def test_a_state_given_as_text(backend: Backend) -> None:
+    with backend.store() as store:
+        task = Task().model_copy(update={"state": "pending"})
+        assert TaskManager(store).submit(task) == task.id
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [({"x": 1}, {"x": True}), ({"x": 1}, {"x": 1.0}), ({"x": [1]}, {"x": (1,)})]
+)
+def test_equal_for_python_is_not_the_same_task(backend: Backend, one: Any, other: Any) -> None:
+    with backend.store() as store:
+        manager = TaskManager(store)
+        manager.submit(Task(id="one", inputs=one))
+        with pytest.raises(TaskExistsError):
+            manager.submit(Task(id="one", inputs=other))
+
+
+def test_the_order_of_items_makes_no_other_task(backend: Backend) -> None:
+    with backend.store() as store:
+        manager = TaskManager(store)
+        nan = float("nan")
+        manager.submit(Task(id="one", inputs={"a": nan, "b": [{"c": 1, "d": (1, {"e": 2, "f": {3, 4}})}]}))
+        manager.submit(Task(id="one", inputs={"b": [{"d": (1, {"f": {4, 3}, "e": 2}), "c": 1}], "a": nan}))
+        assert manager.counts()["pending"] == 1

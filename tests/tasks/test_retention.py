@@ -6,8 +6,11 @@ from typing import Any
 import pytest
 
 from converge_redis import InvalidTypeError, InvalidValueError, RedisStore, Task
-from tests.backends import Backend, eventually
+from converge_redis.codec import encode
+from converge_redis.operations import settling
+from tests.backends import SECONDS, Backend, eventually
 from tests.fleet import Fleet, names_of
+from tests.tasks.test_waits import is_waiting
 
 
 async def finish(fleet: Fleet, number: int, **options: Any) -> list[str]:
@@ -84,3 +87,23 @@ async def test_a_store_without_a_limit_deletes_many_in_small_parts(fleet: Fleet)
 def test_a_malformed_limit_is_refused(real: Backend, bad: object, error: type[Exception]) -> None:
     with pytest.raises(error, match="max_finished"):
         RedisStore.from_url(str(real.url), max_finished=bad)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("where", ["objective", "result"])
+async def test_those_who_wait_are_told_before_what_is_too_many_goes(fleet: Fleet, where: str) -> None:
+    """Of tasks that are reported together, and whose parts have keys of their own."""
+    manager, other = fleet.manager(max_finished=1), fleet.manager(max_finished=1)
+    text = "x" * 2000
+    ids = [f"{number}" for number in range(4)]
+    await manager.submit_many(Task(id=one, objective=text if where == "objective" else "") for one in ids)
+    claimed = await manager.claim_next("a", count=4)
+    waiting = [asyncio.create_task(other.wait_until_done(one, SECONDS)) for one in ids]
+    for one in ids:
+        await is_waiting(fleet, one)
+    result = encode("result", text if where == "result" else "ok", 10**6)
+    claims = [(task.id, "a", task.claim_token or 0, result) for task in claimed]
+    assert await fleet.run(manager, settling.reports(fleet.spaces["test"], 0, claims)) == [True] * 4
+    for task in await asyncio.gather(*waiting):
+        assert task is not None
+        assert text in (task.objective, task.result)
+    assert (await manager.counts())["completed"] == 1

@@ -113,6 +113,18 @@ async def test_release_twice_after_another_agent_has_claimed(fleet: Fleet) -> No
             await manager.release("b", task.id)
 
 
+async def test_release_twice_after_another_agent_has_reported(fleet: Fleet) -> None:
+    manager = fleet.manager()
+    task = await brought_to(manager, "running")
+    operation = holding.release(fleet.spaces["test"], "a", task.id)
+    assert await fleet.run(manager, operation) is True
+    assert await manager.claim("b", task.id) is True
+    assert await manager.report("b", task.id, 1) is True
+    before = await read(manager, task.id)
+    assert await fleet.run(manager, again(operation)) is True
+    assert await read(manager, task.id) == before
+
+
 async def test_fail_and_cancel_twice_after_a_requeue(fleet: Fleet) -> None:
     manager = fleet.manager()
     space = fleet.spaces["test"]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from converge_redis import AsyncTaskManager, StoreClosedError, Task, TaskState
+from converge_redis.listening import waits
 from tests.backends import SECONDS, eventually
 from tests.fleet import Fleet, names_of
 from tests.tasks.test_states import brought_to, counted, read
@@ -407,3 +408,21 @@ async def test_a_thousand_waits_are_one_connection(real_fleet: Fleet) -> None:
     for task_id in ids:
         await other.cancel_task(task_id)
     assert all(await asyncio.gather(*waiting))
+
+
+async def test_the_last_resort_comes_also_where_others_wait_all_the_time(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A message is lost; other waits keep the reading loop busy."""
+    monkeypatch.setattr(waits, "REREAD_SECONDS", 1.0)
+    manager = fleet.manager()
+    task_id = await manager.submit(Task())
+    waiting = asyncio.create_task(manager.wait_until_done(task_id, SECONDS))
+    await is_waiting(fleet, task_id)
+    fleet.raw.delete(names_of(fleet.spaces["test"].keys, task_id)["watchers"])
+    await end(manager, task_id, "cancelled")
+    while not waiting.done():
+        await manager.wait_until_done(await manager.submit(Task()), 0.05)
+    ended = await waiting
+    assert ended is not None
+    assert ended.state is TaskState.CANCELLED

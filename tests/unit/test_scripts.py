@@ -83,6 +83,11 @@ def test_delegations_have_the_names_of_keys_py() -> None:
     assert set(re.findall(r'home \.\. "([^"]+)"', text)) == set(Keys("n", 1).delegations_named())
 
 
+def test_what_is_inside_a_record_is_told_alike() -> None:
+    text = (ROOT / "shared/record.lua").read_text()
+    assert f"local MOST_INSIDE = {submitting.MOST_INSIDE}\n" in text
+
+
 def test_includes_are_spliced_once() -> None:
     text = Script("task/claim_next").text
     assert "--@include" not in text

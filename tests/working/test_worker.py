@@ -439,6 +439,26 @@ def test_outside_of_a_handler_there_is_no_claim() -> None:
 # What is under way
 
 
+def test_handlers_of_tasks_that_were_claimed_ahead_are_told_of_a_cancellation(
+    store: RedisStore, manager: TaskManager
+) -> None:
+    """While there are always more, a worker asks for the next ones before it reads what has come."""
+    begun = set[str]()
+
+    async def handler(task: Task) -> None:
+        begun.add(task.id)
+        await asyncio.sleep(SECONDS)
+
+    long = {"claim_ttl_sec": 600}
+    manager.submit_many(Task(constraints=long) for _ in range(8))
+    with working(store, handler, concurrency=4, grace_sec=0.0) as (_, events):
+        until(lambda: len(begun) == 4)
+        first = list(begun)
+        for task_id in first:
+            manager.cancel_task(task_id)
+        until(lambda: all(events.of(task_id) == ["claimed", "lost"] for task_id in first))
+
+
 @pytest.mark.parametrize("concurrency", [1, 2, 3, 10])
 def test_no_more_is_claimed_than_is_worked_on(
     store: RedisStore, manager: TaskManager, concurrency: int

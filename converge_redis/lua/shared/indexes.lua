@@ -22,7 +22,9 @@ local function enter_lane(name, entries)
     redis.call("ZADD", lanes, 0, name)
   end
   for _ = 1, #entries, 2 do
-    wake(name)
+    if not wake(name) then
+      break
+    end
   end
 end
 

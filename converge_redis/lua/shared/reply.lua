@@ -4,7 +4,7 @@
 
 local function task_reply(id, record)
   local spec_inside = record.size ~= nil
-  local has_result = record.state == "completed" or record.state == "failed"
+  local has_result = record.state == "completed" or (record.state == "failed" and not record.failure)
   if spec_inside and (not has_result or #record.body > record.size) then
     return { id, record.text }
   end

@@ -36,9 +36,9 @@ local function set_lease(record)
   end
 end
 
--- Makes a record assigned; or running, for a claimer that begins at once. It must be out of all indexes, and
--- is still to enter those of claims. Tokens only grow, also when the server's clock was set back. The
--- listener ("": none) is told when the claim ends by somebody else's doing.
+-- Makes a record assigned; or running, for a claimer that begins at once. It is still to leave its lane,
+-- unless it has, and to enter the indexes of claims. Tokens only grow, also when the server's clock was set
+-- back. The listener ("": none) is told when the claim ends by somebody else's doing.
 local function make_claimed(id, record, agent, call, listener, state)
   record.state = state
   record.agent = agent
@@ -102,8 +102,9 @@ local function tell_watchers(id, record)
   until #heard == 0
 end
 
--- Makes a record completed, failed or cancelled, with a result or nil; it must be out of all indexes but
--- `deadlines`. Returns when its retention ends: it is still to enter `finished`, and its watchers to be told.
+-- Makes a record completed, failed or cancelled, with a result or nil. Returns when its retention ends: it is
+-- still to leave the indexes of its state before, unless it has, and to enter `finished`; its watchers are
+-- still to be told.
 local function make_finished(id, record, state, result)
   if record.deadline then
     redis.call("ZREM", deadlines, id)

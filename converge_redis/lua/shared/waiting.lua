@@ -128,17 +128,18 @@ local function make_queues()
     return woken
   end
 
-  -- Wakes one of those who wait and may claim from a lane.
+  -- Wakes one of those who wait and may claim from a lane; returns whether there was one.
   local function wake(lane)
     local pool, topic = string.match(lane, "^(.-):(.-):")
     for _, name in ipairs({ pool .. ":" .. topic, pool .. ":*", "*:" .. topic, "*:*" }) do
       local door = doors .. name
       for _, profile in ipairs(redis.call("ZRANGE", door, 0, MOST_PROFILES - 1)) do
         if wake_of(profile, door, lane) then
-          return
+          return true
         end
       end
     end
+    return false
   end
 
   return { wake = wake, register = register, unregister = unregister }
@@ -151,14 +152,12 @@ local function queues()
   return made_queues
 end
 
--- Wakes one of those who wait and may claim from a lane.
+-- Wakes one of those who wait and may claim from a lane; returns whether there was one.
 local someone_listens
 
 local function wake(lane)
   if someone_listens == nil then
     someone_listens = redis.call("EXISTS", listeners) == 1
   end
-  if someone_listens then
-    rarely.queues().wake(lane)
-  end
+  return someone_listens and rarely.queues().wake(lane)
 end

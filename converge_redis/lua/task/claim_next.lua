@@ -101,7 +101,7 @@ for _ = 1, wanted + MOST_DEADLINES_PASSED do
   local name, id = head.lane, head.id
   local record = load_current(id)
   if not record then
-    redis.call("ZREM", lane_prefix .. name, id) -- the server evicted the record, or somebody deleted it
+    leave_lane(name, { id }) -- the server evicted the record, or somebody deleted it
   elseif record.state == "pending" then
     make_claimed(id, record, agent, call, listener, state)
     taken[name] = taken[name] or {}

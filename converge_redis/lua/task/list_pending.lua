@@ -6,7 +6,6 @@
 -- ARGV[3]   lane, ARGV[4] priority and ARGV[5] id after which to begin; "" for the first page
 -- ARGV[6…]  the filter (shared/filter.lua): pools, topics, capabilities
 -- Reply     {"MORE" or "DONE", task, task, …} (shared/reply.lua); the next page begins after the last of them
---@include shared/time
 --@include shared/lanes
 --@include shared/reply
 

@@ -35,7 +35,9 @@ for i = 2, #ARGV, 4 do
     left[record.state] = (left[record.state] or 0) + 1
     held[agent] = held[agent] or {}
     table.insert(held[agent], id)
-    record.calls = nil -- the result tells that this call was made before
+    if #(record.calls or "") <= CALL_LENGTH then
+      record.calls = nil -- of calls only this claim is known, and its result tells enough
+    end
     entries[#entries + 1] = make_finished(id, record, "completed", result)
     entries[#entries + 1] = id
     done[#done + 1] = record
@@ -54,9 +56,9 @@ if #done > 0 then
   redis.call("ZADD", finished, unpack(entries))
   for i, record in ipairs(done) do
     tell_watchers(entries[2 * i], record)
-    if most ~= "" then
-      rarely.trim(most)
-    end
+  end
+  for _ = 1, most ~= "" and #done or 0 do -- when all are told: it may be one of them that goes
+    rarely.trim(most)
   end
 end
 return reply

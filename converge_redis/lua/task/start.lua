@@ -17,8 +17,8 @@ if refused then
   return refused
 end
 if record.state == "assigned" then
-  redis.call("HINCRBY", counts, "assigned", -1)
-  redis.call("HINCRBY", counts, "running", 1)
+  count("assigned", -1)
+  count("running", 1)
   record.state = "running"
   save(id, record)
 end

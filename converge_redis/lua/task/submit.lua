@@ -17,7 +17,14 @@ for at = 2, #ARGV, 7 do
   local is_small = #spec <= MOST_INSIDE
   local due = delay ~= "" and now + delay
   local text = "p|" .. now_text .. head .. (due and "due=" .. int(due) .. "|" or "") .. "\n"
-  local stored = redis.call("SET", tasks .. id, is_small and text .. spec or text, "NX", "GET")
+  local stored = redis.pcall("SET", tasks .. id, is_small and text .. spec or text, "NX", "GET")
+  if type(stored) == "table" then -- a full server refuses it: nothing was written before, or it would not
+    local refused = stored
+    stored = redis.call("GET", tasks .. id)
+    if not stored then
+      return refused
+    end
+  end
   if not stored then
     submitted = submitted + 1
     if not is_small then
