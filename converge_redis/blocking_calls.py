@@ -42,17 +42,21 @@ class BlockingCalls:
         return self._exchange(packed, len(commands))
 
     def _exchange(self, packed: bytes, number: int) -> list[Any]:
+        line: BlockingLine | None = None
         try:
-            line = self._free.pop()
-        except IndexError:
-            line = line_over(self._pool.get_connection())
-        try:
+            try:
+                line = self._free.pop()
+            except IndexError:
+                line = line_over(self._pool.get_connection())
             replies = line.exchange(packed, number)
-        except BaseException:  # a reply that was not read would be taken for that of the next call
-            self._drop(line)
+        except BaseException as error:  # a reply that was not read would be taken for that of the next call
+            if line is not None:
+                self._drop(line)
             while self._free:  # they may have died with it
                 with contextlib.suppress(IndexError):
                     self._drop(self._free.pop())
+            if not isinstance(error, Exception):  # an interrupt may have left something half made
+                self._pool.disconnect(inuse_connections=False)
             raise
         if self.is_closed:
             self._pool.release(line.connection)

@@ -16,7 +16,7 @@ from converge_redis.errors import ConfigurationError
 SOCKET_TIMEOUT = 10.0
 CONNECT_TIMEOUT = 5.0
 ASYNC_CONNECTIONS = 4
-LISTENING = 1  # the connection that listens is never free for calls
+OTHERS = 2  # one connection listens, and one is for calls that travel alone
 
 _OF_ONE_CLIENT = {
     "retry",
@@ -58,7 +58,7 @@ def async_client(url: str, options: dict[str, Any]) -> "redis.asyncio.Redis":
     )
     try:
         pool = redis.asyncio.BlockingConnectionPool.from_url(
-            _usual(url), max_connections=connections + LISTENING, timeout=None, **settings
+            _usual(url), max_connections=connections + OTHERS, timeout=None, **settings
         )
         pool.connection_class(**pool.connection_kwargs)
     except (ValueError, TypeError, redis.RedisError) as error:
@@ -103,7 +103,7 @@ def async_twin(client: redis.Redis) -> "redis.asyncio.Redis":
     return redis.asyncio.Redis.from_pool(
         redis.asyncio.BlockingConnectionPool(
             connection_class=kinds[kind],
-            max_connections=ASYNC_CONNECTIONS + LISTENING,
+            max_connections=ASYNC_CONNECTIONS + OTHERS,
             timeout=None,
             retry=AsyncRetry(NoBackoff(), 0),
             **settings,
@@ -123,7 +123,7 @@ def async_clone(client: "redis.asyncio.Redis") -> "redis.asyncio.Redis":
     return redis.asyncio.Redis.from_pool(
         redis.asyncio.BlockingConnectionPool(
             connection_class=pool.connection_class,
-            max_connections=ASYNC_CONNECTIONS + LISTENING,
+            max_connections=ASYNC_CONNECTIONS + OTHERS,
             timeout=None,
             retry=AsyncRetry(NoBackoff(), 0),
             **settings,
@@ -145,7 +145,7 @@ def tracking_pubsub(client: "redis.asyncio.Redis") -> PubSub:
 
 def calls_at_once(client: "redis.asyncio.Redis") -> int:
     """Return how many connections of a client may carry calls: a given client's pool may be without limit."""
-    most = int(client.connection_pool.max_connections) - LISTENING
+    most = int(client.connection_pool.max_connections) - OTHERS
     return max(
         1,
         most

@@ -5,7 +5,7 @@ import os
 import threading
 import time
 
-_lock = threading.Lock()
+_lock = threading.RLock()  # a signal handler may ask for an id while one is made
 _last_ms = 0
 _count = 0
 _start = ""
@@ -52,7 +52,7 @@ def _more_random() -> str:
 def _forget() -> None:
     """In a forked child: what the parent had in store is the parent's, and so may be the lock."""
     global _lock  # noqa: PLW0603 - see above
-    _lock = threading.Lock()
+    _lock = threading.RLock()
     _random.clear()
 
 

@@ -47,7 +47,7 @@ class Line(asyncio.Protocol):
             replyError=connection._parser.parse_error,
             notEnoughData=_NOTHING,
         )
-        self._limit: float | None = connection.socket_timeout
+        self._limit: float | None = connection.socket_timeout or None
         self._packed: list[bytes] = []
         self._shares = False  # something was written in this turn: what follows is written together
         self._under_way = deque["asyncio.Future[Any]"]()

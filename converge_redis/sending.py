@@ -23,7 +23,7 @@ from converge_redis.operation import Argument, Command, Compute, Give, Join, Lis
 T = TypeVar("T")
 Parts = tuple[Argument, ...]
 
-PAUSES = (0.05, 0.2, 0.8)
+PAUSES = (0.0, 0.05, 0.2, 0.8)
 """Seconds before a call is sent again after a lost connection, each drawn from half to one and a half."""
 
 

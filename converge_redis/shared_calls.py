@@ -136,7 +136,15 @@ class SharedCalls:
 
     async def _exchange(self, calls: list[_Call]) -> None:
         """Write all commands, then read their replies."""
-        connection = await self._pool.get_connection()
+        if self._line is not None and not self._line.is_open:
+            line, self._line = self._line, None
+            await self._drop(line, _closed())  # its place in the pool is needed
+        limit = self._pool.connection_kwargs.get("socket_timeout")
+        try:
+            async with asyncio.timeout(limit):
+                connection = await self._pool.get_connection()
+        except TimeoutError as error:
+            raise exceptions.TimeoutError("no connection in time") from error
         is_clean = False
         # One limit for all of a write and its replies: redis-py's own, one for each, cost as much as a call.
         limit, connection.socket_timeout = connection.socket_timeout, None
@@ -161,12 +169,11 @@ class SharedCalls:
 
     async def _keep(self, connection: Any) -> bool:
         """Keep a connection as the line for all further calls, unless there is one, or it cannot be."""
-        old = self._line
-        if old is not None and old.is_open:
+        if self._line is not None and self._line.is_open:
             return False
+        if self._line is not None:
+            await self._drop(self._line, _closed())
         self._line = Line.over(connection)
-        if old is not None:
-            await self._drop(old, _closed())
         if self._line is None:
             return False
         while self._waiting:

@@ -9,6 +9,7 @@ connection, the listener renews the places of all its claimers together.
 import asyncio
 import contextlib
 import itertools
+import math
 import random
 import time
 from collections import deque
@@ -35,7 +36,8 @@ class Claimer:
 
     Attributes:
         queued: The shards in whose queues it stands.
-        sent_at: When its last claim script was sent at the earliest, on ``time.monotonic()``.
+        sent_at: When the first claim script since it last waited was sent at the earliest, on
+            ``time.monotonic()``.
     """
 
     __slots__ = (
@@ -57,7 +59,7 @@ class Claimer:
         self.number = number
         self.visible = visible
         self.queued = set[int]()
-        self.sent_at = time.monotonic()
+        self.sent_at = math.inf
         self.error: BaseException | None = None
         self.gives_up = False
         self._claimers = claimers
@@ -83,6 +85,7 @@ class Claimer:
 
     async def told(self, seconds: float) -> Work | None:
         """Wait until there is work; None: the time is up, or the claimer has given up."""
+        self.sent_at = math.inf
         if not await self._until(lambda: bool(self._told) or self.gives_up, seconds) or self.gives_up:
             return None
         self._under_way = self._told.popleft()
@@ -131,7 +134,7 @@ class Claimer:
             raise self.error
         self._looking = shard
         self._connection = self._claimers.connection
-        self.sent_at = time.monotonic()
+        self.sent_at = min(self.sent_at, time.monotonic())
 
     def looked(self, shard: int, *, queued: bool, tick_in: float | None = None) -> None:
         """Note that a claim script has run; from any thread.

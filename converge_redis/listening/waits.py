@@ -188,13 +188,27 @@ class Waits(Generic[K, T]):
                 self._work.set()
 
     async def _look_at(self, keys: list[K]) -> None:
+        asked = {key: list(self._waits[key]) for key in keys}
         for key, look in (await self._read_each(keys)).items():
-            if look.found is not None or not look.known:
+            if look.found is not None:
                 self.on_end(key, look.found)
+            elif not look.known:
+                self._on_unknown(key, asked[key])
             elif look.ends_in is not None and key in self._waits:
                 self._cancel_timer(key)
                 loop = asyncio.get_running_loop()
                 self._timers[key] = loop.call_later(look.ends_in, self.read_again, key)
+
+    def _on_unknown(self, key: K, asked: list[Wait[K, T]]) -> None:
+        """End the waits for what was not there when it was read: for others it may have been made since."""
+        waits = self._drop(key)
+        for wait in waits:
+            if wait in asked:
+                wait.end(key, None)
+            else:
+                self._waits.setdefault(key, []).append(wait)
+                self._unread.add(key)
+                self._work.set()
 
     async def _read_each(self, keys: list[K]) -> dict[K, Look[T]]:
         """Read tasks together; when one cannot be read, in halves: only those who wait for it are told."""

@@ -11,11 +11,11 @@ from urllib.parse import unquote
 
 from converge_redis.checks import check_id, check_ids, check_integer, check_seconds, shown
 from converge_redis.errors import (
+    ConvergeError,
     InvalidTypeError,
     InvalidValueError,
     NotAuthorizedError,
     StoreReplyError,
-    StoreUnavailableError,
 )
 from converge_redis.identifiers import call_id
 from converge_redis.keys import in_order
@@ -301,8 +301,9 @@ def _claim_in(
             if isinstance(claimer, Claimer):
                 claimer.looks(shard)
             found = yield from ask(operation)
-        except StoreUnavailableError:
+        except ConvergeError as error:
             if claimed:
+                _log.warning("agent %r claims in fewer shards: %s", grant.agent_id, error)
                 return []
             raise
         if isinstance(claimer, Claimer) and (not found.granted or not found.more):

@@ -7,7 +7,7 @@ from typing import Any
 
 from converge_redis.checks import check_id, check_integer, check_seconds
 from converge_redis.constraints import microseconds
-from converge_redis.errors import ClaimLostError, NotAuthorizedError
+from converge_redis.errors import ClaimLostError, NotAuthorizedError, StoreReplyError
 from converge_redis.identifiers import call_id
 from converge_redis.namespace import Namespace
 from converge_redis.operation import Argument, Operation
@@ -90,8 +90,9 @@ def _read_extended(claim: Claim, outcome: Sequence[Any]) -> float | NotAuthorize
     task_id, agent_id, _ = claim
     if outcome[0] == b"EXTENDED":
         return int(outcome[1]) / 1e6 if outcome[1] else None
-    if outcome[0] == b"UNKNOWN":
-        return ClaimLostError(f"agent {agent_id!r} has lost task {task_id!r}: there is no such task any more")
+    if outcome[0] in {b"UNKNOWN", b"UNREADABLE"}:
+        why = "there is no such task any more" if outcome[0] == b"UNKNOWN" else "its record cannot be read"
+        return ClaimLostError(f"agent {agent_id!r} has lost task {task_id!r}: {why}")
     return refused("extend", agent_id, task_id, outcome)
 
 
@@ -148,4 +149,6 @@ def _read_holders_answer(verb: str, done: bytes, agent_id: str, task_id: str, re
     if reply[0] == b"UNKNOWN":
         _log.warning("agent %r cannot %s task %r: there is no such task", agent_id, verb, task_id)
         return False
+    if reply[0] == b"UNREADABLE":
+        raise StoreReplyError(f"task {task_id!r} is stored in a form that cannot be read")
     raise refused(verb, agent_id, task_id, reply)

@@ -5,7 +5,7 @@ from typing import Any
 
 from converge_redis.checks import check_id
 from converge_redis.codec import encode
-from converge_redis.errors import InvalidValueError, NotAuthorizedError
+from converge_redis.errors import ConvergeError, InvalidValueError, NotAuthorizedError, StoreReplyError
 from converge_redis.identifiers import call_id
 from converge_redis.namespace import Namespace
 from converge_redis.operation import Operation
@@ -51,27 +51,25 @@ def report(
 Claim = tuple[str, str, int, bytes]  # task id, agent id, claim token, result
 
 
-def reports(
-    space: Namespace, shard: int, claims: Sequence[Claim]
-) -> Operation[list[bool | NotAuthorizedError]]:
+def reports(space: Namespace, shard: int, claims: Sequence[Claim]) -> Operation[list[bool | ConvergeError]]:
     """Report the results of claimed tasks of one shard, as `encode_result` has made them.
 
     Returns:
         For each claim what `report` returns, or the error that it raises.
     """
 
-    def read(reply: Sequence[Any]) -> list[bool | NotAuthorizedError]:
+    def read(reply: Sequence[Any]) -> list[bool | ConvergeError]:
         return [_read_report(claim, outcome) for claim, outcome in zip(claims, reply[1:], strict=True)]
 
     arguments = [part for claim in claims for part in claim]
     return Operation(_REPORT, space.keys.shard(shard), (space.most_finished, *arguments), read)
 
 
-def _read_report(claim: Claim, outcome: Sequence[Any]) -> bool | NotAuthorizedError:
+def _read_report(claim: Claim, outcome: Sequence[Any]) -> bool | ConvergeError:
     task_id, agent_id, _, _ = claim
     try:
         return holders_answer("report", b"ACCEPTED", agent_id, task_id)(outcome)
-    except NotAuthorizedError as error:
+    except (NotAuthorizedError, StoreReplyError) as error:
         return error
 
 

@@ -9,12 +9,33 @@ from urllib.parse import unquote
 from pydantic import ValidationError
 
 from converge_redis.codec import decode
-from converge_redis.errors import ClaimLostError, NotAuthorizedError, StoreReplyError, TaskCancelledError
+from converge_redis.errors import (
+    ClaimLostError,
+    ConvergeError,
+    NotAuthorizedError,
+    StoreReplyError,
+    TaskCancelledError,
+)
 from converge_redis.task import Task, TaskState, Topic
 
 
 def read_task(row: Sequence[Any]) -> Task:
-    """Make a task of a reply's row (``lua/shared/reply.lua``)."""
+    """Make a task of a reply's row (``lua/shared/reply.lua``).
+
+    Raises:
+        StoreReplyError: It is not what this package stores.
+    """
+    try:
+        return _read_task(row)
+    except ConvergeError:
+        raise
+    except Exception as error:  # whatever the bytes of others provoke
+        raise StoreReplyError(
+            f"task {row[0]!r} is stored in a form that cannot be read: {error!r}"
+        ) from error
+
+
+def _read_task(row: Sequence[Any]) -> Task:
     task_id = row[0].decode()
     head, spec, result = _split(row)
     if spec is None:

@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import math
 import random
+import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
@@ -67,8 +69,9 @@ class Reports:
 
     async def settled(self, timeout: float | None = None) -> None:
         """Wait until the outcome of all that was added is known, for at most `timeout` seconds."""
-        if self._under_way:
-            await asyncio.wait(list(self._under_way), timeout=timeout)
+        ends = math.inf if timeout is None else time.monotonic() + timeout
+        while self._under_way and (left := ends - time.monotonic()) > 0:
+            await asyncio.wait(self._under_way, timeout=None if timeout is None else left)
 
     def give_up(self) -> None:
         """Report no more: the claims end with their leases."""

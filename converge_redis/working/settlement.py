@@ -1,6 +1,7 @@
 """Telling the server what came out of a task whose handler has not returned a result."""
 
 import asyncio
+import contextlib
 import logging
 import random
 from collections.abc import Callable, Coroutine
@@ -8,12 +9,13 @@ from typing import Any
 
 from converge_redis.async_store import AsyncRedisStore
 from converge_redis.errors import (
+    ConvergeError,
     InvalidTypeError,
     InvalidValueError,
     NotAuthorizedError,
     StoreClosedError,
-    StoreUnavailableError,
 )
+from converge_redis.operations.claiming import Row
 from converge_redis.task import Task
 from converge_redis.task_manager import AsyncTaskManager
 from converge_redis.working.claim import Claim
@@ -50,7 +52,7 @@ class Settlement:
         self._backoff = backoff
         self._tell = tell
 
-    async def fail_or_retry(self, claim: Claim, error: Exception) -> None:
+    async def fail_or_retry(self, claim: Claim, error: BaseException) -> None:
         """After an exception of the handler: give the task back for another attempt, or fail it."""
         task = claim.task
         if error is claim.error:
@@ -79,6 +81,12 @@ class Settlement:
             instead = reason_of(unstorable, task.attempts)
             await self._settle("failed", claim, lambda: fail(instead))
 
+    async def fail_unread(self, row: Row, error: Exception) -> None:
+        """Fail a task that was claimed and cannot be read: nobody could."""
+        with contextlib.suppress(ConvergeError):  # it is claimed until its lease ends
+            task_id = row[0].decode()
+            await self._manager.fail_task(task_id, reason_of(error, 1), agent_id=self._agent_id)
+
     async def give_back(self, claim: Claim, delay: float, *, count_attempt: bool) -> None:
         """Give a task back; it can be claimed again after `delay` seconds."""
         task = claim.task
@@ -100,9 +108,9 @@ class Settlement:
                 accepted = await act()
             except NotAuthorizedError:
                 accepted = False
-            except StoreClosedError:
+            except (StoreClosedError, InvalidTypeError, InvalidValueError):
                 raise
-            except StoreUnavailableError as error:
+            except ConvergeError as error:
                 _log.warning("the outcome of task %r cannot be told yet: %s", claim.task.id, error)
                 if not claim.is_lost:
                     await asyncio.sleep(random.uniform(0.1, LONGEST_PAUSE))  # noqa: S311 - spreads load

@@ -73,6 +73,12 @@ local function load_current(id)
   return record
 end
 
+-- The same where one record that cannot be read must not stop the work on others. Returns first whether it
+-- could be read.
+local function try_load(id)
+  return pcall(load_current, id)
+end
+
 -- Tells those who keep copies of a finished task that it is that no more, or has gone: they watch this key.
 local function reopen(id)
   redis.call("SET", reopened .. id, "", "PX", 1)
@@ -104,15 +110,15 @@ local function trim(most)
   end
 end
 
--- Does a bounded part of what is due in the whole shard. An entry without a record (the server evicted it, or
--- somebody deleted it) is dropped, so that it cannot hold up the others.
+-- Does a bounded part of what is due in the whole shard. An entry without a record that can be read (the
+-- server evicted it, or somebody deleted or overwrote it) is dropped, so that it cannot hold up the others.
 local SWEEP = 16
 
 local function clear(index)
   local due = redis.call("ZRANGEBYSCORE", index, "-inf", now_text, "LIMIT", 0, SWEEP)
   for _, id in ipairs(due) do
-    local record = load(id)
-    if not record then
+    local is_read, record = pcall(load, id)
+    if not is_read or not record then
       redis.call("ZREM", index, id)
     elseif index == finished then
       purge(id, record)

@@ -33,8 +33,8 @@ local MOST_DEADLINES_PASSED = 16
 local reply = { "CLAIMED" }
 if sending == "again" then
   for _, id in ipairs(redis.call("ZREVRANGE", claims .. agent, 0, MOST_CLAIMS_LOOKED_AT - 1)) do
-    local record = load(id)
-    if record and is_last(record, call) then
+    local is_read, record = pcall(load, id)
+    if is_read and record and is_last(record, call) then
       reply[#reply + 1] = task_reply(id, record)
     end
   end
@@ -99,9 +99,9 @@ for _ = 1, wanted + MOST_DEADLINES_PASSED do
   end
   local head = heads[1]
   local name, id = head.lane, head.id
-  local record = load_current(id)
-  if not record then
-    leave_lane(name, { id }) -- the server evicted the record, or somebody deleted it
+  local is_read, record = try_load(id)
+  if not is_read or not record then
+    leave_lane(name, { id }) -- the server evicted the record, or somebody deleted or overwrote it
   elseif record.state == "pending" then
     make_claimed(id, record, agent, call, listener, state)
     taken[name] = taken[name] or {}

@@ -2,11 +2,14 @@
 -- KEYS[1]   the shard (shared/shard.lua)
 -- ARGV[…]   for each claim: task id, agent id, and claim token, or "" to know the holder by its agent id
 -- Reply     {"OK", outcome, …}, for each claim {"EXTENDED", microseconds until the lease ends, or ""} |
---           {"UNKNOWN"} | a refusal (shared/holder.lua)
+--           {"UNKNOWN"} | {"UNREADABLE"} | a refusal (shared/holder.lua)
 --@include shared/holder
 
 local function extend(id, agent, token)
-  local record = load_current(id)
+  local is_read, record = try_load(id)
+  if not is_read then
+    return { "UNREADABLE" }
+  end
   if not record then
     return { "UNKNOWN" }
   end

@@ -4,7 +4,7 @@
 -- ARGV[…]   for each task: id, agent id, claim token or "" to know the holder by its agent id, and result
 --           (msgpack)
 -- Reply     {"OK", outcome, …}, for each task {"ACCEPTED"}: stored now, or by the same report before |
---           {"UNKNOWN"} | a refusal (shared/holder.lua)
+--           {"UNKNOWN"} | {"UNREADABLE"} | a refusal (shared/holder.lua)
 --@include shared/holder
 
 local most = ARGV[1]
@@ -28,8 +28,11 @@ local done, held, entries = {}, {}, {} -- records; ids by agent; what enters `fi
 local left = {} -- how many leave each state
 for i = 2, #ARGV, 4 do
   local id, agent, token, result = unpack(ARGV, i, i + 3)
-  local record = load_current(id)
-  local told = outcome(id, agent, token, result, record)
+  local is_read, record = try_load(id)
+  local told = { "UNREADABLE" }
+  if is_read then
+    told = outcome(id, agent, token, result, record)
+  end
   if not told then
     told = { "ACCEPTED" }
     left[record.state] = (left[record.state] or 0) + 1
