@@ -97,6 +97,8 @@ async def test_those_who_wait_are_told_before_what_is_too_many_goes(fleet: Fleet
     ids = [f"{number}" for number in range(4)]
     await manager.submit_many(Task(id=one, objective=text if where == "objective" else "") for one in ids)
     claimed = await manager.claim_next("a", count=4)
+    # Heard from now on: who subscribes reads again, and what has gone is unknown.
+    await other.claim_next("b", topics=[], pool_ids=[], capabilities=[], wait=0.01)
     waiting = [asyncio.create_task(other.wait_until_done(one, SECONDS)) for one in ids]
     for one in ids:
         await is_waiting(fleet, one)
