@@ -88,11 +88,12 @@ def show(report: Path) -> None:
 @click.argument("report", type=click.Path(exists=True, path_type=Path))
 @click.argument("folder", type=click.Path(path_type=Path))
 def plot(report: Path, folder: Path) -> None:
-    """Draw a REPORT into FOLDER: a PNG for each question, and tables.md."""
+    """Draw a REPORT into FOLDER: a PNG for each question, and a page with them and the tables."""
     loaded = Report.load(report)
-    for path in plots.plot(loaded, folder):
+    drawn = plots.plot(loaded, folder)
+    (page := folder / "tables.md").write_text(tables.markdown(loaded, {path.stem for path in drawn}))
+    for path in (*drawn, page):
         click.echo(str(path))
-    (folder / "tables.md").write_text(tables.markdown(loaded))
 
 
 @main.command("simulate")

@@ -1,7 +1,7 @@
 """A report as tables, for a terminal and for the documentation."""
 
 import statistics
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from rich.console import Console
 from rich.table import Table
@@ -76,19 +76,22 @@ def show(report: Report, console: Console) -> None:
             console.print(f"{subject} failed: {why}", style="red")
 
 
-def markdown(report: Report) -> str:
-    """Return all tables for the documentation."""
+def markdown(report: Report, pictures: Collection[str]) -> str:
+    """Return a page with all tables, and with the pictures that there are of questions, by name."""
     machine = ", ".join(f"{name}: {value}" for name, value in report.machine.items() if value)
-    parts = [f"{machine}. {report.settings['rounds']} interleaved rounds, medians."]
+    parts = ["# Figures", f"{machine}. {report.settings['rounds']} interleaved rounds, medians."]
     for answers in report.answers.values():
         head = header(answers)
         lines = ["| " + " | ".join(head) + " |", "|" + " --- |" + " ---: |" * (len(head) - 1)]
         lines += ["| " + " | ".join(row) + " |" for row in rows(answers)]
-        parts.append(f"### {answers.asks}\n\n`python -m bench run {answers.name}`\n\n" + "\n".join(lines))
+        parts += [f"## {answers.asks}", f"`python -m bench run {answers.name}`", "\n".join(lines)]
+        parts += [f"{subject} failed: {why}." for subject, why in answers.failures.items()]
+        if answers.name in pictures:
+            parts.append(f"![{answers.asks}]({answers.name}.png)")
     if report.versions:
         told = (
             f"{name}: {', '.join(f'{part} {version}' for part, version in versions.items())}"
             for name, versions in report.versions.items()
         )
-        parts.append("Versions: " + "; ".join(told) + ".")
+        parts += ["## Versions", "; ".join(told) + "."]
     return "\n\n".join(parts) + "\n"

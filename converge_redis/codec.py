@@ -55,10 +55,16 @@ class Codec:
                 or beyond 100 of tuples, sets and typed values.
             PayloadTooLargeError: The encoded payload exceeds the limit.
         """
-        try:
-            data = self._pack_whole(value)
+        try:  # with a packer that is kept: to make one takes as long as to pack a small payload
+            try:
+                packer = self._packers.pop()
+            except IndexError:  # all are in use, by other threads
+                packer = self._new_packer()
+            data: bytes = packer.pack(value)
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
             raise self._explain(field, value, error) from error
+        if len(data) <= MOST_KEPT:  # a packer keeps its buffer
+            self._packers.append(packer)  # one that has failed is not used again
         if len(data) > limit:
             raise PayloadTooLargeError(
                 f"{field} takes {len(data)} bytes, the store's payload_limit is {limit}: "
@@ -81,16 +87,8 @@ class Codec:
                 f"stored data cannot be decoded: {error!r}: {shown(bytes(data[:80]))}"
             ) from error
 
-    def _pack_whole(self, value: Any) -> bytes:
-        """Pack a payload with a packer that is kept: to make one takes as long as to pack a small payload."""
-        try:
-            packer = self._packers.pop()
-        except IndexError:  # all are in use, by other threads
-            packer = msgpack.Packer(default=partial(self._extension, 0, False), strict_types=True)
-        data: bytes = packer.pack(value)
-        if len(data) <= MOST_KEPT:  # a packer keeps its buffer
-            self._packers.append(packer)  # one that has failed is not used again
-        return data
+    def _new_packer(self) -> msgpack.Packer:
+        return msgpack.Packer(default=partial(self._extension, 0, False), strict_types=True)
 
     def _pack(self, value: Any, depth: int, is_field: bool = False) -> bytes:
         if depth > MOST_NESTED:

@@ -106,6 +106,7 @@ class Keys:
         self.values = (f"{{{name}:values}}:",)
         self.values_slot = shards  # the slot of values counts as one more shard: listeners are told there too
         self._shards = [*(f"{{{name}:{shard}}}:" for shard in range(shards)), *self.values]
+        self._first = (self._shards[0],)
         self.pools = tuple(f"{{{name}:pools}}:{part}" for part in _POOL_KEYS)
         self.delegations = (f"{{{name}:pools}}:",)
 
@@ -119,7 +120,7 @@ class Keys:
 
     def shard_with(self, task_id: str) -> tuple[str]:
         """Return the KEYS of scripts of the shard where a task lives."""
-        return (self._shards[self.shard_of(task_id)],)
+        return self._first if self.shards == 1 else (self._shards[self.shard_of(task_id)],)
 
     def named(self, shard: int) -> dict[str, str]:
         """Return all of a shard's names and prefixes, by what they are called in this file."""

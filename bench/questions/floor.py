@@ -14,7 +14,7 @@ from typing import Any
 from bench.questions.question import Measure, Measured, Metric, Question, Settings
 from converge_redis import RedisStore, Task, TaskManager
 
-CALLS = 4000
+CALLS = 20000
 BARE, PREPARED, OURS = "bare EVALSHA", "submit of a task", "submit, with making the task"
 INPUTS = {"number": 1, "text": "x" * 180}
 

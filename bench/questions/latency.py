@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from bench.questions.question import Measure, Measured, Metric, Question, Settings, systems
 from bench.systems.peers import SYSTEMS
-from bench.systems.session import Session, fill
+from bench.systems.session import Marks, Session, fill
 
 WARM_UP = 50
 BURST_SECONDS = 0.02
@@ -32,9 +32,9 @@ def idle(settings: Settings) -> Iterator[Measure]:
         with (
             settings.server() as server,
             Session(SYSTEMS[name], server.url) as session,
-            session.workers(1, calls + WARM_UP + 1),
+            session.workers(1, calls + WARM_UP + 1) as marks,
         ):
-            session.ask("latencies", first=1, count=WARM_UP, pause=0.0)
+            _warm_up(session, marks)
             return quantiles(session.ask("latencies", first=WARM_UP + 1, count=calls, pause=0.0))
 
     yield measure
@@ -52,10 +52,10 @@ def half_load(settings: Settings) -> Iterator[Measure]:
             settings.server() as server,
             Session(system, server.url) as session,
             Session(system, server.url) as second,
-            session.workers(1, MOST_TASKS),
+            session.workers(1, MOST_TASKS) as marks,
         ):
             loading = threading.Thread(target=_load, args=(second, system.pace / 2, over))
-            session.ask("latencies", first=1, count=WARM_UP, pause=0.0)
+            _warm_up(session, marks)
             loading.start()
             try:
                 return quantiles(session.ask("latencies", first=WARM_UP + 1, count=calls, pause=0.002))
@@ -64,6 +64,13 @@ def half_load(settings: Settings) -> Iterator[Measure]:
                 loading.join()
 
     yield measure
+
+
+def _warm_up(session: Session, marks: Marks) -> None:
+    """Wait until the worker works: SAQ's, when it starts, drops tasks that it is about to begin with."""
+    fill(session, 0, 1)
+    marks.wait_first()
+    session.ask("latencies", first=1, count=WARM_UP, pause=0.0)
 
 
 def _load(session: Session, rate: float, over: threading.Event) -> None:

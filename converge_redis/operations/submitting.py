@@ -4,7 +4,7 @@ import itertools
 import sys
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 from converge_redis.checks import MAX_PRIORITY, check_id, check_ids, check_integer, check_seconds, shown
 from converge_redis.chunks import chunks_of
@@ -43,7 +43,6 @@ MOST_INSIDE = 1024
 """The bytes of a specification that has its place inside the record, as in ``lua/shared/record.lua``."""
 
 _OPTIONAL = frozenset({"pool_id", "topic"})
-_TEXT = frozenset({str})
 
 AT_ONCE = 0.0
 
@@ -179,8 +178,10 @@ def _given(values: dict[str, Any]) -> dict[str, Any] | None:
                 continue
             return None
         if value:
-            if kind is dict and not _TEXT.issuperset(map(type, cast("dict[str, Any]", value))):
-                return None
+            if kind is dict:
+                for key in values[name]:
+                    if type(key) is not str:
+                        return None
             given[name] = value
         elif name in _OPTIONAL:
             return None

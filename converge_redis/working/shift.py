@@ -98,8 +98,11 @@ class Shift:
                 await self._claim_until_drained()
                 await self._finish(self._grace)
             finally:
-                await self._finish(0.0)
-                self._terms.handlers.close()
+                try:
+                    await self._finish(0.0)
+                finally:  # cancelled once more: nobody waits for the rest, which goes on
+                    self._cancel_handlers()
+                    self._terms.handlers.close()
 
     async def _claim_until_drained(self) -> None:
         while not self._drains:
@@ -118,14 +121,9 @@ class Shift:
             self._asking.cancel()
         while self._handling and (left := ends - time.monotonic()) > 0:
             await asyncio.wait(self._handling, timeout=left)
-        handling = dict(self._handling)
-        for running in handling:
-            running.cancel()
+        self._cancel_handlers()
         while self._handling:
             await asyncio.wait(self._handling)
-        for running, claim in handling.items():
-            if running.cancelled():
-                self._settle(self._settlement.give_back(claim, 0.0, count_attempt=False), claim)
         patience = max(MOST_PATIENCE, ends - time.monotonic())
         if self._settling:
             await asyncio.wait(self._settling, timeout=patience)
@@ -133,6 +131,10 @@ class Shift:
         for settling in self._settling:
             settling.cancel()
         self._reports.give_up()
+
+    def _cancel_handlers(self) -> None:
+        for running in tuple(self._handling):
+            running.cancel()
 
     # Claiming
 
@@ -200,7 +202,7 @@ class Shift:
         self._terms.tell("claimed", claim.task)
         if self._drains:
             self._busy -= 1
-            self._settle(self._settlement.give_back(claim, 0.0, count_attempt=False), claim)
+            self._give_back(claim)
             return
         handling = asyncio.get_running_loop().create_task(self._handle(claim))
         self._handling[handling] = claim
@@ -216,7 +218,7 @@ class Shift:
         except asyncio.CancelledError as error:
             running = asyncio.current_task()
             if running is None or running.cancelling():
-                raise  # the worker ends; whoever cancels gives the claim back
+                raise  # the worker ends
             outcome = self._settlement.fail_or_retry(claim, error)
         except TryLater as later:
             outcome = self._settlement.give_back(claim, later.delay, count_attempt=False)
@@ -229,10 +231,16 @@ class Shift:
         self._settle(outcome, claim)
 
     def _on_handled(self, handling: "asyncio.Task[None]") -> None:
-        del self._handling[handling]
+        claim = self._handling.pop(handling)
         self._busy -= 1
         self._changed.set()
         self._complain(handling)
+        if handling.cancelled():
+            self._give_back(claim)
+
+    def _give_back(self, claim: Claim) -> None:
+        """Give a task back that was not worked on to the end, since the worker ends."""
+        self._settle(self._settlement.give_back(claim, 0.0, count_attempt=False), claim)
 
     def _settle(self, outcome: Coroutine[Any, Any, None], claim: Claim | None = None) -> None:
         """Have an outcome told, and let go of the claim."""

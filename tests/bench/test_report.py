@@ -68,7 +68,10 @@ def test_a_report_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 def test_the_documentation_has_a_line_for_each_subject() -> None:
     report = Report({"cores": 2}, {"ours": {"redis": "8"}}, {"rounds": 3}, {"submit": answers()})
-    text = markdown(report)
+    text = markdown(report, {"submit"})
     assert "| ours | 200 (100-300) |  |" in text
     assert "| other | 60 (50-150) | 0.50 (0.20-0.75) |" in text
-    assert "Versions: ours: redis 8." in text
+    assert "![" in text
+    assert "](submit.png)" in text
+    assert "ours: redis 8." in text
+    assert "submit.png" not in markdown(report, ())

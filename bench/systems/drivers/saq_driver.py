@@ -1,5 +1,6 @@
 """SAQ."""
 
+import contextlib
 from typing import Any
 
 from dialogue import TEXT, AsyncClient, Marks, in_parts, installed, quiet, run, run_async
@@ -25,8 +26,10 @@ class Saq(AsyncClient):
         await in_parts(self.one, numbers)
 
     async def result(self, submitted: Any) -> Any:
-        """By its message."""
-        await submitted.refresh(30.0)
+        """By its message; `refresh` can miss one, so that it looks again after half a second."""
+        while not submitted.completed:
+            with contextlib.suppress(TimeoutError):
+                await submitted.refresh(0.5)
         return submitted.result
 
     async def count_finished(self) -> int:

@@ -11,12 +11,12 @@
 
 local listener = ARGV[1]
 local reply = { "SUBMITTED" }
-local names, entries, submitted = {}, {}, 0 -- lanes in the order in which they are entered, what enters them
+local entries, submitted = {}, 0 -- the lanes in the order in which they are entered; by lane, what enters it
 for at = 2, #ARGV, 7 do
   local id, head, spec, lane, score, delay, deadline = unpack(ARGV, at, at + 6)
   local is_small = #spec <= MOST_INSIDE
   local due = delay ~= "" and now + delay
-  local text = "p|" .. now_text .. head .. (due and "due=" .. int(due) .. "|" or "") .. "\n"
+  local text = "p|" .. now_text .. head .. (due and "due=" .. rarely.int(due) .. "|" or "") .. "\n"
   local stored = redis.pcall("SET", tasks .. id, is_small and text .. spec or text, "NX", "GET")
   if type(stored) == "table" then -- a full server refuses it: nothing was written before, or it would not
     local refused = stored
@@ -32,7 +32,7 @@ for at = 2, #ARGV, 7 do
     end
     if listener ~= "" then
       redis.call("SADD", watchers .. id, listener)
-      keep(watchers .. id)
+      rarely.keep(watchers .. id)
     end
     if deadline ~= "" then
       redis.call("ZADD", rarely.deadlines, deadline, id)
@@ -41,13 +41,13 @@ for at = 2, #ARGV, 7 do
       rarely.enter_delayed(id, due)
     else
       local of_lane = entries[lane]
-      if not of_lane then
-        of_lane = {}
-        entries[lane] = of_lane
-        names[#names + 1] = lane
+      if of_lane then
+        of_lane[#of_lane + 1] = score
+        of_lane[#of_lane + 1] = id
+      else
+        entries[#entries + 1] = lane
+        entries[lane] = { score, id }
       end
-      of_lane[#of_lane + 1] = score
-      of_lane[#of_lane + 1] = id
     end
   else
     local other = rarely.spec_of(id, rarely.read(stored))
@@ -62,7 +62,7 @@ for at = 2, #ARGV, 7 do
 end
 if submitted > 0 then
   count("pending", submitted)
-  for _, lane in ipairs(names) do
+  for _, lane in ipairs(entries) do
     enter_lane(lane, entries[lane])
   end
 end
