@@ -8,6 +8,7 @@ import pytest
 
 from converge_redis import AsyncTaskManager, Task, TaskExistsError, TaskState
 from tests.backends import SECONDS, eventually
+from tests.connections.test_lost_connections import held_bytes, paused
 from tests.fleet import Fleet, names_of
 from tests.tasks.test_states import read
 from tests.tasks.test_waits import end, is_waiting
@@ -147,3 +148,91 @@ async def test_cancelled_at_any_moment_it_leaves_nothing(fleet: Fleet) -> None:
 
         await manager.counts()  # what was under way has come
         await eventually(forgotten)
+
+
+# Others wait for the same task, before it is there
+
+
+async def test_a_wait_that_begins_with_it(fleet: Fleet) -> None:
+    """At any moment: it learns of the end, or that the task is unknown yet; the one that submits is told."""
+    here, there = fleet.manager(), fleet.manager()
+    await here.wait_any(["unknown"], SECONDS)  # the listener is there
+    for turns in range(10):
+        task = Task()
+        other = asyncio.create_task(here.wait(task.id, SECONDS))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        waiting = asyncio.create_task(here.submit_and_wait(task, SECONDS))
+        await is_waiting(fleet, task.id)
+        began = time.monotonic()
+        await end(there, task.id, "completed")
+        ended, heard = await waiting, await other
+        assert time.monotonic() - began < SECONDS / 2  # told, and not only when the time was up
+        assert ended is not None
+        assert ended.result == "result"
+        if turns == 0 and fleet.style == "async":  # nothing was read before both were waiting
+            assert heard == ended
+        assert heard in (None, ended)
+
+
+async def test_a_wait_that_is_on_its_way_to_the_server(real_fleet: Fleet) -> None:
+    """What it is told, that the task is unknown, is no answer to the one that submits."""
+    fleet = real_fleet
+    here, there = fleet.manager(), fleet.manager()
+    await here.wait_any(["unknown"], SECONDS)
+    await there.counts()
+    task = Task()
+
+    async def more_is_held(than: int) -> None:
+        async def is_held() -> bool:
+            return held_bytes(fleet.raw) > than
+
+        await eventually(is_held)
+
+    with paused(fleet.raw):
+        before = held_bytes(fleet.raw)
+        other = asyncio.create_task(here.wait(task.id, SECONDS))
+        await more_is_held(before)
+        before = held_bytes(fleet.raw)
+        waiting = asyncio.create_task(here.submit_and_wait(task, SECONDS))
+        await more_is_held(before)
+    await is_waiting(fleet, task.id)
+    began = time.monotonic()
+    await end(there, task.id, "completed")
+    ended, heard = await waiting, await other
+    assert time.monotonic() - began < SECONDS / 2
+    assert ended is not None
+    assert ended.result == "result"
+    assert heard in (None, ended)
+
+
+@pytest.mark.parametrize("verb", ["wait", "submit_and_wait"])
+async def test_one_that_begins_while_the_task_is_on_its_way(real_fleet: Fleet, verb: str) -> None:
+    """Both learn of the end: the task is about to be there, so it is not unknown."""
+    fleet = real_fleet
+    here, there = fleet.manager(), fleet.manager()
+    await here.wait_any(["unknown"], SECONDS)
+    await there.counts()
+    task = Task()
+    with paused(fleet.raw):
+        before = held_bytes(fleet.raw)
+        waiting = asyncio.create_task(here.submit_and_wait(task, SECONDS))
+
+        async def is_held() -> bool:
+            return held_bytes(fleet.raw) > before
+
+        await eventually(is_held)
+        begun = here.wait(task.id, SECONDS) if verb == "wait" else here.submit_and_wait(task, SECONDS)
+        other = asyncio.create_task(begun)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert not waiting.done()
+        assert not other.done()
+    await is_waiting(fleet, task.id)
+    began = time.monotonic()
+    await end(there, task.id, "completed")
+    ended, heard = await waiting, await other
+    assert time.monotonic() - began < SECONDS / 2
+    assert ended is not None
+    assert ended.result == "result"
+    assert heard == ended

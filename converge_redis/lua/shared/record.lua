@@ -40,9 +40,12 @@ local function state_of(letter)
 end
 
 -- Makes a record of its text.
-local function read(text)
+local function read(text, id)
   local letter, submitted, lane, priority, ttl, agent, token, lease, listener, attempts, calls, ended, size,
     rest, at = string.match(text, HEAD)
+  if not letter then
+    error("task '" .. id .. "' is stored in a form that cannot be read", 0)
+  end
   local record = {
     text = text,
     state = state_of(letter),
@@ -75,7 +78,13 @@ end
 
 local function load(id)
   local text = redis.call("GET", tasks .. id)
-  return text and read(text) or nil
+  return text and read(text, id) or nil
+end
+
+-- The same where one record that cannot be read (somebody overwrote it) must not stop the work on others.
+local function load_readable(id)
+  local is_read, record = pcall(load, id)
+  return is_read and record or nil
 end
 
 -- User text in a head must not end a part of it.

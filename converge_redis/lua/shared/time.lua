@@ -99,7 +99,7 @@ local function trim(most)
   local surplus = redis.call("ZCARD", finished) - tonumber(most)
   if surplus > 0 then
     for _, id in ipairs(redis.call("ZRANGE", finished, 0, math.min(surplus, TRIMMED) - 1)) do
-      local record = load(id)
+      local record = load_readable(id)
       if record then
         purge(id, record)
         reopen(id)
@@ -117,8 +117,8 @@ local SWEEP = 16
 local function clear(index)
   local due = redis.call("ZRANGEBYSCORE", index, "-inf", now_text, "LIMIT", 0, SWEEP)
   for _, id in ipairs(due) do
-    local is_read, record = pcall(load, id)
-    if not is_read or not record then
+    local record = load_readable(id)
+    if not record then
       redis.call("ZREM", index, id)
     elseif index == finished then
       purge(id, record)

@@ -66,9 +66,11 @@ for i = 1, #ARGV, 2 do
       violation(id, "empty_lane", lanes)
     end
   else
-    local record = load(id)
+    local is_read, record = pcall(load, id)
     local gone = place ~= "" and not redis.call("ZSCORE", place, id)
-    if place == "" and record then
+    if not is_read then
+      violation(id, "unreadable", tasks .. id)
+    elseif place == "" and record then
       check_task(id, record)
     elseif place == "" and redis.call("EXISTS", specs .. id, results .. id) > 0 then
       violation(id, "orphan", specs .. id)

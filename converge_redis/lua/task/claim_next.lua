@@ -33,8 +33,8 @@ local MOST_DEADLINES_PASSED = 16
 local reply = { "CLAIMED" }
 if sending == "again" then
   for _, id in ipairs(redis.call("ZREVRANGE", claims .. agent, 0, MOST_CLAIMS_LOOKED_AT - 1)) do
-    local is_read, record = pcall(load, id)
-    if is_read and record and is_last(record, call) then
+    local record = load_readable(id)
+    if record and is_last(record, call) then
       reply[#reply + 1] = task_reply(id, record)
     end
   end

@@ -33,7 +33,7 @@ heapify(heads)
 local reply = { "OK" }
 while #heads > 0 and room > 0 do
   local head = heads[1]
-  local record = load(head.id)
+  local record = load_readable(head.id)
   if record then
     reply[#reply + 1] = task_reply(head.id, record)
     room = room - 1

@@ -36,7 +36,7 @@ each_lane((read_filter(ARGV, 6)), from, function(name)
   local stop = math.min(start + room, most_of_lane) - 1
   if stop >= start then
     for _, id in ipairs(redis.call("ZRANGE", key, start, stop)) do
-      local record = load(id)
+      local record = load_readable(id)
       if record then
         reply[#reply + 1] = task_reply(id, record)
         room = room - 1

@@ -17,7 +17,7 @@ if #held == most then
   reply[2] = int(tonumber(last))
 end
 for _, id in ipairs(held) do
-  local record = load(id)
+  local record = load_readable(id)
   if record then
     catch_up(id, record, now)
     if is_claimed(record) then

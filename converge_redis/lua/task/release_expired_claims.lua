@@ -9,8 +9,8 @@ local at, most = now + tonumber(ARGV[1]), tonumber(ARGV[2])
 local expired = redis.call("ZRANGEBYSCORE", leases, "-inf", int(at), "LIMIT", 0, most)
 local reply = { #expired == most and "MORE" or "DONE" }
 for _, id in ipairs(expired) do
-  local is_read, record = pcall(load, id)
-  if is_read and record then
+  local record = load_readable(id)
+  if record then
     catch_up(id, record, at)
     if record.state == "pending" then
       reply[#reply + 1] = id

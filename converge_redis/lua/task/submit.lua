@@ -50,7 +50,7 @@ for at = 2, #ARGV, 7 do
       end
     end
   else
-    local other = rarely.spec_of(id, rarely.read(stored))
+    local other = rarely.spec_of(id, rarely.read(stored, id))
     if other ~= spec then
       reply[1] = "EXISTS"
       reply[#reply + 1] = id
