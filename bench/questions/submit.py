@@ -8,7 +8,7 @@ from bench.questions.question import Measure, Measured, Metric, Question, Settin
 from bench.systems.peers import SYSTEMS
 from bench.systems.session import Session
 
-ONE_BY_ONE, WARM_UP = 4000, 200
+ONE_BY_ONE, WARM_UP = 8000, 200
 
 
 @contextlib.contextmanager
