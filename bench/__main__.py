@@ -121,9 +121,10 @@ def simulate_fleet(
     for found in simulate.verify(costs, settings, 10.0):
         fleet = simulate.Fleet(**found["fleet"])
         click.echo(simulate.table(fleet, simulate.Prediction(**found["predicted"])))
-        measured = found["measured"]
+        measured, predicted = found["measured"], found["predicted"]
         click.echo(
-            f"  measured: {measured['throughput']:,.0f} tasks/s, "
+            f"  measured: {measured['throughput']:,.0f} tasks/s "
+            f"({measured['throughput'] / predicted['throughput']:.2f} of what was predicted), "
             f"{measured['wait_seconds']:.4f} s from submit to claim"
         )
 

@@ -8,10 +8,12 @@ task costs them.
 """
 
 import asyncio
+import contextlib
 import random
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -183,23 +185,19 @@ async def _submit(url: str, fleet: Fleet, seconds: float) -> Measured:
         return Measured(done / took, sum(waits) / max(1, len(waits)))
 
 
-class _workers:  # noqa: N801 - used as a function
-    """Worker processes of a fleet, which are ended with the block."""
-
-    def __init__(self, url: str, processes: int, agents: int, task_seconds: float) -> None:
-        self._commands = [
-            [sys.executable, "-m", "bench.simulate", url, str(agents // processes), str(task_seconds)]
-            for _ in range(processes)
-        ]
-
-    def __enter__(self) -> list["subprocess.Popen[bytes]"]:
-        self._processes = [subprocess.Popen(command) for command in self._commands]
-        return self._processes
-
-    def __exit__(self, *_: object) -> None:
-        for process in self._processes:
+@contextlib.contextmanager
+def _workers(
+    url: str, processes: int, agents: int, task_seconds: float
+) -> Iterator[list["subprocess.Popen[bytes]"]]:
+    """Start the worker processes of a fleet; they are ended with the block."""
+    command = [sys.executable, "-m", "bench.simulate", url, str(agents // processes), str(task_seconds)]
+    started = [subprocess.Popen(command) for _ in range(processes)]
+    try:
+        yield started
+    finally:
+        for process in started:
             process.terminate()
-        for process in self._processes:
+        for process in started:
             process.wait()
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from bench.questions.question import Measure, Measured, Metric, Question, Settings
+from bench.questions.question import Measure, Measured, Metric, Question, Server, Settings
 from converge_redis import RedisStore, Task, TaskManager
 
 CALLS = 20000
@@ -20,49 +20,54 @@ INPUTS = {"number": 1, "text": "x" * 180}
 
 
 @contextlib.contextmanager
-def measuring(server_cpu: int, settings: Settings) -> Iterator[Measure]:
-    """Pin the client to CPU 0, and the server to one."""
+def measuring(cpus: set[int], settings: Settings) -> Iterator[Measure]:
+    """Let client and server use some CPUs only."""
     count = settings.tasks(CALLS)
     allowed = os.sched_getaffinity(0)
 
     def measure(name: str) -> Measured:
-        with settings.server() as server, RedisStore.from_url(server.url) as store:
-            server.pin(server_cpu)
-            client: Any = server.client
-            manager, sha = TaskManager(store), client.script_load("return 1")
-            tasks = [Task(inputs=INPUTS) for _ in range(count)]
-            act: dict[str, Callable[[int], object]] = {
-                BARE: lambda _: client.evalsha(sha, 1, "key", "argument"),
-                PREPARED: lambda index: manager.submit(tasks[index]),
-                OURS: lambda _: manager.submit(Task(inputs=INPUTS)),
-            }
-            call = act[name]
-            client.evalsha(sha, 1, "key", "argument")
-            manager.submit(Task())
-            os.sched_setaffinity(0, {0})
+        with settings.server() as server:
+            server.pin(*cpus)
+            os.sched_setaffinity(0, cpus)
             try:
-                begun = time.perf_counter()
-                for index in range(count):
-                    call(index)
-                return {"rate": count / (time.perf_counter() - begun)}
+                return {"rate": count / _seconds(name, server, count)}
             finally:
                 os.sched_setaffinity(0, allowed)
 
     yield measure
 
 
-def _question(name: str, where: str, server_cpu: int) -> Question:
+def _seconds(name: str, server: Server, count: int) -> float:
+    with RedisStore.from_url(server.url) as store:
+        client: Any = server.client
+        manager, sha = TaskManager(store), client.script_load("return 1")
+        tasks = [Task(inputs=INPUTS) for _ in range(count)]
+        act: dict[str, Callable[[int], object]] = {
+            BARE: lambda _: client.evalsha(sha, 1, "key", "argument"),
+            PREPARED: lambda index: manager.submit(tasks[index]),
+            OURS: lambda _: manager.submit(Task(inputs=INPUTS)),
+        }
+        call = act[name]
+        client.evalsha(sha, 1, "key", "argument")
+        manager.submit(Task())
+        begun = time.perf_counter()
+        for index in range(count):
+            call(index)
+        return time.perf_counter() - begun
+
+
+def _question(name: str, where: str, cpus: set[int]) -> Question:
     return Question(
         name,
         f"Calls one by one by a blocking client, {where}",
         [Metric("rate", "calls/s")],
         lambda _settings: (BARE, PREPARED, OURS),
-        partial(measuring, server_cpu),
+        partial(measuring, cpus),
         base=BARE,
     )
 
 
 QUESTIONS = (
-    _question("floor", "client and server on one CPU", 0),
-    _question("floor_two_cpus", "client and server on a CPU each", 1),
+    _question("floor", "client and server on one CPU", {0}),
+    _question("floor_two_cpus", "client and server on two CPUs", {0, 1}),
 )

@@ -90,10 +90,10 @@ class Server:
         info: Any = self.client.info("memory")
         return int(info["used_memory"])
 
-    def pin(self, cpu: int) -> None:
-        """Have it run on one CPU; only a server on this machine can be."""
+    def pin(self, *cpus: int) -> None:
+        """Have it run on these CPUs only; only a server on this machine can be."""
         info: Any = self.client.info("server")
-        os.sched_setaffinity(int(info["process_id"]), {cpu})
+        os.sched_setaffinity(int(info["process_id"]), cpus)
 
 
 Measure = Callable[[str], Measured]

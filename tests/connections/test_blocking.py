@@ -4,13 +4,14 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+import redis
 
-from converge_redis import EmbeddedServer, RedisStore, StoreUnavailableError, Task, TaskManager
+from converge_redis import EmbeddedServer, RedisStore, StoreUnavailableError, Task, TaskManager, blocking_line
 from converge_redis.blocking_line import PlainLine, WrappedLine, line_over
 from tests.backends import SECONDS, Backend
 
@@ -52,6 +53,72 @@ def test_a_call_in_time(server: EmbeddedServer) -> None:
             os.kill(server.pid, signal.SIGCONT)
         store.put("b", 2)
         assert [store.get(name) for name in ("a", "b", "a")] == [1, 2, 1]
+
+
+class Reads:
+    """Stands for a socket's `recv`: how many calls looked, and how many slept."""
+
+    def __init__(self, recv: Callable[..., bytes]) -> None:
+        self._recv = recv
+        self.looked = self.slept = 0
+
+    def __call__(self, size: int, flags: int = 0) -> bytes:
+        if flags:
+            self.looked += 1
+        else:
+            self.slept += 1
+        return self._recv(size, flags)
+
+
+@pytest.fixture
+def line(server: EmbeddedServer) -> Iterator[PlainLine]:
+    with redis.Redis.from_url(server.url) as client:
+        connection = client.connection_pool.get_connection()
+        line = line_over(connection)
+        assert isinstance(line, PlainLine)
+        yield line
+        connection.disconnect()
+
+
+def ping(line: PlainLine) -> None:
+    assert line.exchange(b"PING\r\n", 1) == [b"PONG"]
+
+
+def test_it_looks_for_a_reply_before_it_sleeps(line: PlainLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blocking_line, "LOOK_SECONDS", SECONDS)
+    reads = line._read = Reads(line._read)
+    for _ in range(50):
+        ping(line)
+    assert reads.looked >= 50
+    assert reads.slept == 0
+
+
+def test_where_replies_take_long_it_sleeps_at_once(
+    server: EmbeddedServer, line: PlainLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blocking_line, "LOOK_SECONDS", 0.0)
+    reads = line._read = Reads(line._read)
+    os.kill(server.pid, signal.SIGSTOP)
+    threading.Timer(0.1, os.kill, (server.pid, signal.SIGCONT)).start()
+    ping(line)
+    assert reads.slept == 1
+    looked = reads.looked
+    for _ in range(blocking_line.CALLS_WITHOUT_LOOK):
+        ping(line)
+    assert (reads.slept, reads.looked) == (blocking_line.CALLS_WITHOUT_LOOK + 1, looked)
+    ping(line)
+    assert reads.looked > looked
+
+
+def test_on_a_single_cpu_it_sleeps_at_once(server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {0})
+    with redis.Redis.from_url(server.url) as client:
+        line = line_over(client.connection_pool.get_connection())
+        assert isinstance(line, PlainLine)
+        reads = line._read = Reads(line._read)
+        for _ in range(blocking_line.CALLS_WITHOUT_LOOK + 2):
+            ping(line)
+        assert reads.looked == 0
 
 
 @pytest.mark.parametrize("timeout", [None, 5])
