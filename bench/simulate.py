@@ -1,4 +1,4 @@
-"""Predicting a fleet from what single tasks cost, and saying what saturates first.
+"""Predicting a fleet from what a task costs, and saying what saturates first.
 
 The agents of a fleet are a queue with as many servers as there are agents: tasks arrive at random, and take
 times that are spread exponentially, so the share that has to wait is Erlang's C formula (A. K. Erlang,
@@ -20,7 +20,7 @@ from typing import Any
 from bench.questions.question import Settings
 from converge_redis import AsyncRedisStore, AsyncTaskManager, RedisStore, Task, TaskManager, Worker
 
-SAMPLE_TASKS = 4000
+SINGLE_TASKS, FAST_TASKS = 1000, 20_000
 AGENTS_PER_PROCESS = 50
 
 
@@ -127,21 +127,27 @@ def predict(fleet: Fleet, costs: Costs) -> Prediction:
 
 
 def measure_costs(settings: Settings) -> Costs:
-    """Measure what a task costs, with tasks that come one by one and take no time."""
-    with settings.server() as server, RedisStore.from_url(server.url, claim_ttl_sec=30.0) as store:
+    """Measure what a task costs: the wait of tasks that come one by one, the CPU of tasks that come fast.
+
+    A fleet that saturates works on many tasks together, which costs less for each than one by one.
+    """
+    with (
+        settings.server() as server,
+        RedisStore.from_url(server.url, claim_ttl_sec=30.0) as store,
+        _workers(server.url, 1, AGENTS_PER_PROCESS, 0.0) as (process,),
+    ):
         manager = TaskManager(store)
-        with _workers(server.url, 1, 1, 0.0) as process:
-            manager.wait(manager.submit(Task(inputs={"number": 0})), 30.0)
-            cpu, used, began = server.cpu_seconds(), _cpu_of(process[0].pid), time.monotonic()
-            for number in range(SAMPLE_TASKS // 4):
-                manager.wait(manager.submit(Task(inputs={"number": number})), 30.0)
-            count = SAMPLE_TASKS // 4
-            took = time.monotonic() - began
-            return Costs(
-                (server.cpu_seconds() - cpu) / count,
-                (_cpu_of(process[0].pid) - used) / count,
-                took / count / 2,  # about half of a round is the agent's, the other half the submitter's
-            )
+        manager.wait(manager.submit(Task(inputs={"number": 0})), 30.0)
+        began = time.perf_counter()
+        for number in range(SINGLE_TASKS):
+            manager.submit_and_wait(Task(inputs={"number": number}), 30.0)
+        overhead = (time.perf_counter() - began) / SINGLE_TASKS / 2  # the other half is the submitter's
+        cpu, used = server.cpu_seconds(), _cpu_of(process.pid)
+        ids = [manager.submit(Task(inputs={"number": number})) for number in range(FAST_TASKS)]
+        manager.wait_all(ids, 60.0)
+        return Costs(
+            (server.cpu_seconds() - cpu) / FAST_TASKS, (_cpu_of(process.pid) - used) / FAST_TASKS, overhead
+        )
 
 
 @dataclass(frozen=True)
