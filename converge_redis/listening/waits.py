@@ -171,12 +171,13 @@ class Waits(Generic[K, T]):
                 all_due = loop.time() + _reread_seconds()
                 self._unread |= self._waits.keys()
             self._work.clear()
-            unread = [key for key in self._unread if key in self._waits and key not in self._not_there]
-            self._unread = {key for key in self._unread if key in self._not_there}
+            unread: list[K] = []
             unwanted, self._unwanted = [*self._unwanted - self._waits.keys()], set()
             try:
                 if unwanted:
                     await self._forget(unwanted)
+                unread = [key for key in self._unread if key in self._waits and key not in self._not_there]
+                self._unread = {key for key in self._unread if key in self._not_there}
                 if unread:
                     await self._look_at(unread)
             except BaseException as error:
