@@ -10,6 +10,9 @@ from redis import exceptions
 
 from converge_redis.operation import Argument
 
+CALLS_PER_WRITE = 200
+"""The calls of one turn that go out together: the server works on them while more are laid out."""
+
 _NOTHING = object()
 _TOLD = (b"message", b"subscribe")
 
@@ -83,6 +86,8 @@ class Line(asyncio.Protocol):
             return
         if self._shares:
             self._packed.append(packed)
+            if len(self._packed) >= CALLS_PER_WRITE:
+                self._write()
         else:
             self._transport.write(packed)
             if self._under_way:
@@ -110,6 +115,9 @@ class Line(asyncio.Protocol):
 
     def _flush(self) -> None:
         self._shares = False
+        self._write()
+
+    def _write(self) -> None:
         packed, self._packed = self._packed, []
         if packed and self.is_open:
             self._transport.write(b"".join(packed))

@@ -11,10 +11,8 @@ import redis.asyncio
 from hiredis import pack_command
 from redis import exceptions
 
-from converge_redis.line import Line
+from converge_redis.line import CALLS_PER_WRITE, Line
 from converge_redis.sending import Parts
-
-CALLS_PER_WRITE = 200
 
 _Call = tuple[Parts, "asyncio.Future[Any]"]
 

@@ -2,11 +2,14 @@
 
 import asyncio
 import contextlib
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import redis.asyncio
 
 from converge_redis import AsyncRedisStore, AsyncTaskManager, StoreClosedError, Task
+from converge_redis.line import CALLS_PER_WRITE, Line
 from tests.backends import SECONDS, Backend
 
 
@@ -38,6 +41,38 @@ async def test_each_gets_its_own_reply(real: Backend) -> None:
             return await store.get(f"{number}")
 
         assert await asyncio.gather(*[read(number) for number in range(500)]) == list(range(500))
+
+
+async def test_the_calls_of_one_turn_share_their_writes(
+    real: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first ones go out at once, the others in parts of a bounded size, each in its order."""
+    written: list[int] = []
+    with redis.Redis.from_url(str(real.url)) as client:
+        client.mset({f"{number}": number for number in range(1000)})
+    async with redis.asyncio.Redis.from_url(str(real.url)) as client:
+        pool: Any = client.connection_pool
+        connection = await pool.get_connection()
+        line = Line.over(connection)
+        assert line is not None
+        write = line._transport.write
+
+        def noted(data: bytes) -> None:
+            written.append(data.count(b"GET"))
+            write(data)
+
+        monkeypatch.setattr(line, "_transport", SimpleNamespace(write=noted, abort=line._transport.abort))
+        futures: list[asyncio.Future[Any]] = []
+        for number in range(1000):
+            futures.append(asyncio.get_running_loop().create_future())
+            line.send(("GET", f"{number}"), futures[-1])
+        assert written == [1, 1, *[CALLS_PER_WRITE] * 4]
+        async with asyncio.timeout(SECONDS):
+            assert await asyncio.gather(*futures) == [f"{number}".encode() for number in range(1000)]
+        assert written == [1, 1, *[CALLS_PER_WRITE] * 4, 198]
+        line.close(ConnectionError("over"))
+        await connection.disconnect(nowait=True)
+        await pool.release(connection)
 
 
 async def test_a_call_that_is_cancelled_takes_no_reply_from_others(real: Backend) -> None:
