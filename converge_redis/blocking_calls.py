@@ -31,8 +31,8 @@ class BlockingCalls:
 
     def call(self, command: Parts) -> Any:
         """Send a command and return its reply, or raise the error that it is."""
-        packed: Any = command  # pack_command's own types ask for less than it takes
-        (reply,) = self._exchange(pack_command(packed), 1)
+        parts: Any = command  # pack_command's own types ask for less than it takes
+        (reply,) = self._exchange(pack_command(parts), 1)
         if isinstance(reply, Exception):
             raise reply
         return reply

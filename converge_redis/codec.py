@@ -27,6 +27,7 @@ MOST_NESTED = 100
 """Levels of tuples, sets and typed values inside each other: each takes a part of the C stack to read."""
 
 MOST_KEPT = 64 * 1024
+"""Bytes of a payload above which its packer is not kept, which would keep a buffer of that size."""
 
 
 class Codec:
@@ -63,7 +64,7 @@ class Codec:
             data: bytes = packer.pack(value)
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
             raise self._explain(field, value, error) from error
-        if len(data) <= MOST_KEPT:  # a packer keeps its buffer
+        if len(data) <= MOST_KEPT:
             self._packers.append(packer)  # one that has failed is not used again
         if len(data) > limit:
             raise PayloadTooLargeError(

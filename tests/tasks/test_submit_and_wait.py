@@ -175,6 +175,33 @@ async def test_a_wait_that_begins_with_it(fleet: Fleet) -> None:
         assert heard in (None, ended)
 
 
+async def more_is_held(fleet: Fleet, than: int) -> None:
+    """Return once the server holds back more bytes of calls."""
+
+    async def is_held() -> bool:
+        return held_bytes(fleet.raw) > than
+
+    await eventually(is_held)
+
+
+async def told_of_the_end(
+    fleet: Fleet,
+    manager: AsyncTaskManager,
+    task_id: str,
+    waiting: "asyncio.Task[Task | None]",
+    other: "asyncio.Task[Task | None]",
+) -> tuple[Task | None, Task | None]:
+    """Complete a task; return what each learns of it, the first of which has to be told."""
+    await is_waiting(fleet, task_id)
+    began = time.monotonic()
+    await end(manager, task_id, "completed")
+    ended, heard = await waiting, await other
+    assert time.monotonic() - began < SECONDS / 2
+    assert ended is not None
+    assert ended.result == "result"
+    return ended, heard
+
+
 async def test_a_wait_that_is_on_its_way_to_the_server(real_fleet: Fleet) -> None:
     """What it is told, that the task is unknown, is no answer to the one that submits."""
     fleet = real_fleet
@@ -183,26 +210,14 @@ async def test_a_wait_that_is_on_its_way_to_the_server(real_fleet: Fleet) -> Non
     await there.counts()
     task = Task()
 
-    async def more_is_held(than: int) -> None:
-        async def is_held() -> bool:
-            return held_bytes(fleet.raw) > than
-
-        await eventually(is_held)
-
     with paused(fleet.raw):
         before = held_bytes(fleet.raw)
         other = asyncio.create_task(here.wait(task.id, SECONDS))
-        await more_is_held(before)
+        await more_is_held(fleet, before)
         before = held_bytes(fleet.raw)
         waiting = asyncio.create_task(here.submit_and_wait(task, SECONDS))
-        await more_is_held(before)
-    await is_waiting(fleet, task.id)
-    began = time.monotonic()
-    await end(there, task.id, "completed")
-    ended, heard = await waiting, await other
-    assert time.monotonic() - began < SECONDS / 2
-    assert ended is not None
-    assert ended.result == "result"
+        await more_is_held(fleet, before)
+    ended, heard = await told_of_the_end(fleet, there, task.id, waiting, other)
     assert heard in (None, ended)
 
 
@@ -217,22 +232,12 @@ async def test_one_that_begins_while_the_task_is_on_its_way(real_fleet: Fleet, v
     with paused(fleet.raw):
         before = held_bytes(fleet.raw)
         waiting = asyncio.create_task(here.submit_and_wait(task, SECONDS))
-
-        async def is_held() -> bool:
-            return held_bytes(fleet.raw) > before
-
-        await eventually(is_held)
+        await more_is_held(fleet, before)
         begun = here.wait(task.id, SECONDS) if verb == "wait" else here.submit_and_wait(task, SECONDS)
         other = asyncio.create_task(begun)
         for _ in range(10):
             await asyncio.sleep(0)
         assert not waiting.done()
         assert not other.done()
-    await is_waiting(fleet, task.id)
-    began = time.monotonic()
-    await end(there, task.id, "completed")
-    ended, heard = await waiting, await other
-    assert time.monotonic() - began < SECONDS / 2
-    assert ended is not None
-    assert ended.result == "result"
+    ended, heard = await told_of_the_end(fleet, there, task.id, waiting, other)
     assert heard == ended
