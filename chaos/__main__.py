@@ -17,7 +17,7 @@ from collections import Counter
 from pathlib import Path
 
 from chaos.round import Account, Plan, Round
-from converge_redis.embedded import AppendFsync
+from converge_redis.server.embedded import AppendFsync
 
 OTHER_SECONDS = 25.0
 """What a round takes besides faults: the start, the drain and the checker."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from chaos.process import Orders
 from chaos.worker import CRASHED
-from converge_redis.child_process import ChildProcess
+from converge_redis.server.child_process import ChildProcess
 
 END_SECONDS = 30.0
 

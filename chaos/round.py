@@ -18,7 +18,7 @@ from chaos.process import NAMESPACE, Orders, Role, Style
 from chaos.proxy import Proxy
 from chaos.server import Server
 from converge_redis import RedisStore, TaskManager
-from converge_redis.embedded import AppendFsync
+from converge_redis.server.embedded import AppendFsync
 
 READ_TOGETHER = 500
 DRAIN_SECONDS = 40.0

@@ -12,7 +12,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from converge_redis import EmbeddedServer
-from converge_redis.embedded import AppendFsync
+from converge_redis.server.embedded import AppendFsync
 
 START_SECONDS = 30.0
 FLUSH_SECONDS = 2.0

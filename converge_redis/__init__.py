@@ -3,37 +3,20 @@
 All public names come from here; the modules carry the names of the in-memory interface.
 """
 
-from converge_redis.async_store import AsyncRedisStore
-from converge_redis.auction import Auction, AuctionOutcome, AuctionState, AuctionType, Bid
-from converge_redis.audit import Violation
-from converge_redis.ballot import AsyncBallot, Ballot
-from converge_redis.ballot_record import BallotState
-from converge_redis.bidding import AsyncBiddingProtocol, BiddingProtocol
-from converge_redis.cache_statistics import CacheStatistics
-from converge_redis.cached_function import AsyncCachedFunction, CachedFunction
-from converge_redis.claim_keeper import ClaimKeeper
-from converge_redis.consensus import Consensus
-from converge_redis.contract_net import AsyncContractNet, ContractNet
-from converge_redis.contract_record import CallForProposals, CallState, ContractProposal
-from converge_redis.decisions import (
-    AcceptProposal,
-    ClaimTask,
-    CreatePool,
-    Decision,
-    Delegate,
-    JoinPool,
-    LeavePool,
-    Propose,
-    RejectProposal,
-    ReportTask,
-    RevokeDelegation,
-    SubmitBid,
-    SubmitTask,
-    Vote,
-)
-from converge_redis.delegation import AsyncDelegationProtocol, DelegationProtocol
-from converge_redis.delegation_record import Delegation, DelegationType
-from converge_redis.embedded import EmbeddedServer
+from converge_redis.bidding.model import Auction, AuctionOutcome, AuctionState, AuctionType, Bid
+from converge_redis.bidding.protocol import AsyncBiddingProtocol, BiddingProtocol
+from converge_redis.cache.cached_function import AsyncCachedFunction, CachedFunction
+from converge_redis.cache.shared_cache import AsyncSharedCache, SharedCache
+from converge_redis.cache.statistics import CacheStatistics
+from converge_redis.consensus.ballot import AsyncBallot, Ballot
+from converge_redis.consensus.counting import Consensus
+from converge_redis.consensus.model import BallotState
+from converge_redis.consensus.tally import Tally, VotingMethod
+from converge_redis.contract_net.model import CallForProposals, CallState, ContractProposal
+from converge_redis.contract_net.protocol import AsyncContractNet, ContractNet
+from converge_redis.core.audit import Violation
+from converge_redis.delegation.model import Delegation, DelegationType
+from converge_redis.delegation.protocol import AsyncDelegationProtocol, DelegationProtocol
 from converge_redis.errors import (
     ActRefusedError,
     AdmissionDeniedError,
@@ -59,20 +42,35 @@ from converge_redis.errors import (
     TaskCancelledError,
     TaskExistsError,
 )
-from converge_redis.executor import (
+from converge_redis.executor.decisions import (
+    AcceptProposal,
+    ClaimTask,
+    CreatePool,
+    Decision,
+    Delegate,
+    JoinPool,
+    LeavePool,
+    Propose,
+    RejectProposal,
+    ReportTask,
+    RevokeDelegation,
+    SubmitBid,
+    SubmitTask,
+    Vote,
+)
+from converge_redis.executor.executor import (
     ActionPolicy,
     AsyncStandardExecutor,
     DecisionOutcome,
     OutcomeStatus,
     StandardExecutor,
 )
-from converge_redis.metrics import CoordinationMetrics
-from converge_redis.near_cache import NearCache, NearStatistics
-from converge_redis.negotiation import AsyncNegotiationProtocol, NegotiationProtocol
-from converge_redis.negotiation_record import NegotiationSession, NegotiationState, Proposal
-from converge_redis.operations.opening import EvictionWarning
-from converge_redis.operations.values import VersionedValue
-from converge_redis.pool import (
+from converge_redis.negotiation.model import NegotiationSession, NegotiationState, Proposal
+from converge_redis.negotiation.protocol import AsyncNegotiationProtocol, NegotiationProtocol
+from converge_redis.notifications.near_cache import NearCache, NearStatistics
+from converge_redis.observability.metrics import CoordinationMetrics
+from converge_redis.pools.manager import AsyncPoolManager, PoolManager
+from converge_redis.pools.model import (
     AdmissionPolicy,
     CustomAdmission,
     OpenAdmission,
@@ -81,15 +79,17 @@ from converge_redis.pool import (
     TokenAdmission,
     WhitelistAdmission,
 )
-from converge_redis.pool_manager import AsyncPoolManager, PoolManager
-from converge_redis.shared_cache import AsyncSharedCache, SharedCache
-from converge_redis.store import RedisStore
-from converge_redis.tally import Tally, VotingMethod
-from converge_redis.task import Task, TaskState, Topic
-from converge_redis.task_manager import AsyncTaskManager, TaskManager
-from converge_redis.worker import Worker
-from converge_redis.working.claim import Claim, current_claim
-from converge_redis.working.outcomes import TaskFailure, TryLater
+from converge_redis.server.embedded import EmbeddedServer
+from converge_redis.store.async_redis_store import AsyncRedisStore
+from converge_redis.store.open_namespace import EvictionWarning
+from converge_redis.store.redis_store import RedisStore
+from converge_redis.store.values import VersionedValue
+from converge_redis.tasks.manager import AsyncTaskManager, TaskManager
+from converge_redis.tasks.model import Task, TaskState, Topic
+from converge_redis.worker.claim import Claim, current_claim
+from converge_redis.worker.claim_keeper import ClaimKeeper
+from converge_redis.worker.outcomes import TaskFailure, TryLater
+from converge_redis.worker.worker import Worker
 
 __all__ = [
     "AcceptProposal",

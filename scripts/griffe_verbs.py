@@ -11,15 +11,15 @@ from typing import Any
 
 import griffe
 
-BLOCKING = {"converge_redis.verbs.verb", "converge_redis.verbs.near_verb"}
+BLOCKING = {"converge_redis.store.methods.verb", "converge_redis.store.methods.near_verb"}
 ASYNC = {
-    "converge_redis.verbs.averb",
-    "converge_redis.verbs.background_verb",
-    "converge_redis.verbs.near_averb",
+    "converge_redis.store.methods.averb",
+    "converge_redis.store.methods.background_verb",
+    "converge_redis.store.methods.near_averb",
 }
 ITERATING = {
-    "converge_redis.verbs.iterating_verb": "Iterator",
-    "converge_redis.verbs.iterating_averb": "AsyncIterator",
+    "converge_redis.store.methods.iterating_verb": "Iterator",
+    "converge_redis.store.methods.iterating_averb": "AsyncIterator",
 }
 
 

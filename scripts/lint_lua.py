@@ -1,6 +1,7 @@
 """Lint the Lua scripts that run inside Redis.
 
-Usage: ``python scripts/lint_lua.py [FOLDER]`` (default: ``converge_redis/lua``).
+Usage: ``python scripts/lint_lua.py [FOLDER]`` (default: ``converge_redis``). Scripts are in
+``<FOLDER>/<package>/lua``, parts in ``<FOLDER>/<package>/lua/shared``.
 
 Each script is checked as the server gets it, with the parts of its ``--@include`` lines spliced in, and
 each problem is told with the file and the line that it was written on: syntax that Lua 5.1 refuses, globals,
@@ -20,7 +21,7 @@ from luaparser import ast
 from luaparser import astnodes as lua
 from lupa import lua51
 
-DEFAULT_FOLDER = Path("converge_redis/lua")
+DEFAULT_FOLDER = Path("converge_redis")
 LINE_LENGTH = 110
 
 # Less than Redis offers: the fake server lacks cmsgpack, bit and struct; loading and printing help nobody.
@@ -67,17 +68,15 @@ class Variable:
 def lint(folder: Path) -> list[Problem]:
     """Return the problems of all Lua files below a folder, in the order of files and lines."""
     files = sorted(folder.rglob("*.lua"))
-    texts = {path: path.read_text("utf-8") for path in files}
-    included = {folder / f"{name}.lua" for text in texts.values() for name in _includes(text)}
-
-    problems = {problem for path, text in texts.items() for problem in _lint_lines(path, text)}
+    problems = {problem for path in files for problem in _lint_lines(path, path.read_text("utf-8"))}
     offered: set[tuple[Place, str]] = set()
     used: set[tuple[Place, str]] = set()
-    # What is not included is a script. A part that nobody includes any more shows up by its unused functions.
+    included: set[Path] = set()
     for path in files:
-        if path in included:
+        if path.parent.name == "shared":
             continue
         script = Script(folder, path)
+        included |= script.files
         problems |= script.problems
         for variable in script.variables:
             if variable.name.startswith("_"):
@@ -89,12 +88,14 @@ def lint(folder: Path) -> list[Problem]:
             elif not variable.used:
                 problems.add(Problem(variable.place, f"unused local '{variable.name}'"))
     problems |= {Problem(place, f"'{name}' is used by no script") for place, name in offered - used}
+    problems |= {Problem(Place(path, 1), "no script includes this file") for path in {*files} - included}
     return sorted(problems)
 
 
-def _includes(text: str) -> list[str]:
-    matches = (_INCLUDE.fullmatch(line.rstrip()) for line in text.splitlines())
-    return [match[1] for match in matches if match]
+def _part(folder: Path, name: str) -> Path:
+    """Return the file of an include: ``tasks/record`` is ``tasks/lua/shared/record.lua``."""
+    package, _, part = name.partition("/")
+    return folder / package / "lua" / "shared" / f"{part}.lua"
 
 
 def _lint_lines(path: Path, text: str) -> Iterator[Problem]:
@@ -117,33 +118,35 @@ class Script:
         text: What the server gets, parts included.
         variables: Its local variables and functions.
         problems: What is wrong with it, but for unused variables.
+        files: Its file, and those of its parts.
     """
 
     def __init__(self, folder: Path, path: Path) -> None:
         self.problems: set[Problem] = set()
         self.variables: list[Variable] = []
+        self.files: set[Path] = set()
         self._folder = folder
         self._places: list[Place] = []
         self._lines: list[str] = []
         self._scopes: list[dict[str, Variable]] = []
         self._head_bindings: set[int] = set()
-        self._splice(path, set())
+        self._splice(path)
         self.text = "".join(self._lines)
         self._check()
 
-    def _splice(self, path: Path, seen: set[Path]) -> None:
-        seen.add(path)
+    def _splice(self, path: Path) -> None:
+        self.files.add(path)
         for number, line in enumerate(path.read_text("utf-8").splitlines(keepends=True), 1):
             place = Place(path, number)
             match = _INCLUDE.fullmatch(line.rstrip())
-            part = self._folder / f"{match[1]}.lua" if match else None
+            part = _part(self._folder, match[1]) if match else None
             if part is None:
                 self._places.append(place)
                 self._lines.append(line.replace("rarely.", ""))  # tells when a function is made
             elif not part.is_file():
                 self.problems.add(Problem(place, f"there is no {part}"))
-            elif part not in seen:
-                self._splice(part, seen)
+            elif part not in self.files:
+                self._splice(part)
 
     def _check(self) -> None:
         try:

@@ -7,10 +7,10 @@ import fakeredis
 import pytest
 
 from converge_redis import TaskManager
-from converge_redis.listening import listener
-from tests.backends import SECONDS, Backend, Servers, until
-from tests.fleet import Fleet, Style
-from tests.leaks import leaks
+from converge_redis.notifications import listener
+from tests.support.backends import SECONDS, Backend, Servers, until
+from tests.support.fleet import Fleet, Style
+from tests.support.leaks import leaks
 
 DEBIAN = shutil.which("redis-server")
 """A second real server, where the machine has one."""

@@ -13,7 +13,7 @@ from typing import Any
 import redis
 
 from converge_redis import AsyncRedisStore, AsyncTaskManager
-from converge_redis.keys import Keys
+from converge_redis.core.keys import Keys
 
 WAIT_SECONDS = 3600.0
 Filter = dict[str, list[str]]

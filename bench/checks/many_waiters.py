@@ -27,7 +27,7 @@ from converge_redis import (
     TaskManager,
     TaskState,
 )
-from converge_redis.task import Task
+from converge_redis.tasks.model import Task
 
 WAIT_SECONDS = 120.0
 

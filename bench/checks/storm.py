@@ -33,7 +33,7 @@ from converge_redis import (
     TaskManager,
     TaskState,
 )
-from converge_redis.listening.waits import REREAD_SECONDS
+from converge_redis.notifications.waiters import REREAD_SECONDS
 
 T = TypeVar("T")
 

@@ -18,7 +18,7 @@ import redis
 
 from bench.checks.crowd import Filter, Member, crowd
 from converge_redis import AsyncRedisStore, AsyncTaskManager, EmbeddedServer, RedisStore, Task, TaskManager
-from converge_redis.scripts import Script
+from converge_redis.core.scripts import Script
 
 PATIENCE_SECONDS = 20.0
 QUIET_SECONDS = 0.5
@@ -53,7 +53,7 @@ class ClaimScripts:
 
     def _listen(self) -> None:
         by_sha = (
-            f'"EVALSHA" "{Script("task/claim_next").sha}"'.encode()
+            f'"EVALSHA" "{Script("tasks/claim_next").sha}"'.encode()
         )  # those who wait have sent it in full
         while True:
             try:

@@ -7,7 +7,7 @@ from typing import Any
 import msgpack
 
 from bench.questions.question import Measure, Measured, Metric, Question, Settings
-from converge_redis.identifiers import uuid7
+from converge_redis.core.ids import uuid7
 
 TASKS = 20000
 HEAD = b"p|1795541129401219||||||||||206|\n"

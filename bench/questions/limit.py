@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 
 from bench.questions.question import Measure, Measured, Metric, Question, Server, Settings
 from converge_redis import RedisStore, Task, TaskManager
-from converge_redis.operation import Operation
-from converge_redis.operations.claiming import claim_next
-from converge_redis.operations.submitting import submit
-from converge_redis.sending import first_command
+from converge_redis.core.operation import Operation
+from converge_redis.tasks.claim import claim_next
+from converge_redis.tasks.submit import submit
+from converge_redis.transport.delivery import first_command
 
 CALLS = 20000
 INPUTS = {"text": "x" * 190}

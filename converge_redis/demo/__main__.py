@@ -10,7 +10,7 @@ from converge_redis.demo.lifeline import hold_lifeline
 from converge_redis.demo.submitter import submit
 from converge_redis.demo.worker import make_worker
 from converge_redis.errors import ConvergeError
-from converge_redis.store import RedisStore
+from converge_redis.store.redis_store import RedisStore
 
 
 def main(role: str, path: str, name: str | None = None) -> None:

@@ -5,7 +5,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from converge_redis.task import TaskState
+from converge_redis.tasks.model import TaskState
 
 Outcome = tuple[str, dict[str, Any]]
 """The state that a task is to end in, and its result or the reason of its failure."""

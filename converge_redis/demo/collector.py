@@ -2,8 +2,8 @@
 
 from converge_redis.demo.folder import Finished, RunFolder
 from converge_redis.demo.total import Total
-from converge_redis.store import RedisStore
-from converge_redis.task_manager import TaskManager
+from converge_redis.store.redis_store import RedisStore
+from converge_redis.tasks.manager import TaskManager
 
 _TASKS_TOGETHER = 500
 

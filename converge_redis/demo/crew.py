@@ -9,10 +9,10 @@ from converge_redis.demo.folder import RunFolder
 from converge_redis.demo.journal import Tally
 from converge_redis.demo.plan import POOLS, VICTIM, topics_of, workers
 from converge_redis.demo.source import Source
-from converge_redis.pool import PoolSpec
-from converge_redis.pool_manager import PoolManager
-from converge_redis.store import RedisStore
-from converge_redis.task_manager import TaskManager
+from converge_redis.pools.manager import PoolManager
+from converge_redis.pools.model import PoolSpec
+from converge_redis.store.redis_store import RedisStore
+from converge_redis.tasks.manager import TaskManager
 
 SUBMITTER, COLLECTOR, WORKER = "submitter", "collector", "worker"
 

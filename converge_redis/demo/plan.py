@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from converge_redis.demo.source import Source
-from converge_redis.task import Task
+from converge_redis.tasks.model import Task
 
 SMALL_FILES = "small-files"
 LARGE_FILES = "large-files"

@@ -17,8 +17,8 @@ from converge_redis.demo.server import run_server, server_version
 from converge_redis.demo.source import NoSourcesError, Source, find_sources, standard_library
 from converge_redis.demo.summary import Summary
 from converge_redis.errors import ConvergeError
-from converge_redis.pool_manager import PoolManager
-from converge_redis.task_manager import TaskManager
+from converge_redis.pools.manager import PoolManager
+from converge_redis.tasks.manager import TaskManager
 
 _MOST_PROBLEMS = 20
 

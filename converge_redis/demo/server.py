@@ -6,9 +6,9 @@ from uuid import uuid4
 
 import redis
 
-from converge_redis.connection import blocking_client
-from converge_redis.embedded import EmbeddedServer
-from converge_redis.store import RedisStore
+from converge_redis.server.embedded import EmbeddedServer
+from converge_redis.store.redis_store import RedisStore
+from converge_redis.transport.clients import blocking_client
 
 _KEYS_TOGETHER = 500
 

@@ -2,8 +2,8 @@
 
 from converge_redis.demo.folder import RunFolder
 from converge_redis.demo.plan import tasks_of, topics_of
-from converge_redis.store import RedisStore
-from converge_redis.task_manager import TaskManager
+from converge_redis.store.redis_store import RedisStore
+from converge_redis.tasks.manager import TaskManager
 
 _TASKS_TOGETHER = 1000
 

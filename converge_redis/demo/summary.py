@@ -11,7 +11,7 @@ from converge_redis.demo.journal import Tally
 from converge_redis.demo.plan import VICTIM
 from converge_redis.demo.source import Source
 from converge_redis.demo.total import Total
-from converge_redis.task import TaskState
+from converge_redis.tasks.model import TaskState
 
 _MOST_SHOWN = 10
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from converge_redis.demo.analysis import Outcome
-from converge_redis.task import TaskState
+from converge_redis.tasks.model import TaskState
 
 
 @dataclass(slots=True)

@@ -8,12 +8,12 @@ from converge_redis.demo.analysis import analyse
 from converge_redis.demo.folder import RunFolder
 from converge_redis.demo.journal import Journal
 from converge_redis.demo.plan import WorkerPlan
-from converge_redis.pool_manager import PoolManager
-from converge_redis.store import RedisStore
-from converge_redis.task import Task, TaskState
-from converge_redis.worker import Worker
-from converge_redis.working.claim import current_claim
-from converge_redis.working.outcomes import TaskFailure
+from converge_redis.pools.manager import PoolManager
+from converge_redis.store.redis_store import RedisStore
+from converge_redis.tasks.model import Task, TaskState
+from converge_redis.worker.claim import current_claim
+from converge_redis.worker.outcomes import TaskFailure
+from converge_redis.worker.worker import Worker
 
 _JOURNALED = {"claimed": "claimed", "completed": "accepted", "failed": "accepted", "lost": "lost"}
 

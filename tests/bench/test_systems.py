@@ -9,7 +9,7 @@ from bench.questions import QUESTIONS
 from bench.systems.environments import DRIVERS
 from bench.systems.peers import OURS, SYSTEMS, System
 from bench.systems.session import Session, SystemFailedError, fill
-from tests.backends import Backend, until
+from tests.support.backends import Backend, until
 
 
 @pytest.mark.parametrize("system", SYSTEMS.values(), ids=SYSTEMS)

@@ -12,7 +12,7 @@ from converge_redis import (
     RedisStore,
     SharedCache,
 )
-from tests.backends import Backend
+from tests.support.backends import Backend
 
 
 @pytest.fixture

@@ -19,10 +19,10 @@ from converge_redis import (
     SharedCache,
     StoreReplyError,
 )
-from converge_redis.cache_statistics import EVENTS
-from converge_redis.operations import caching
-from tests.backends import SECONDS, eventually
-from tests.fleet import Fleet, in_thread, operation_of
+from converge_redis.cache import operations as caching
+from converge_redis.cache.statistics import EVENTS
+from tests.support.backends import SECONDS, eventually
+from tests.support.fleet import Fleet, in_thread, operation_of
 
 
 class Computation:

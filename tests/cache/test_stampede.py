@@ -10,8 +10,8 @@ from typing import Any
 import redis
 
 from converge_redis import RedisStore, SharedCache
-from tests.backends import SECONDS, Backend, until
-from tests.processes import crowd
+from tests.support.backends import SECONDS, Backend, until
+from tests.support.processes import crowd
 
 KEYS = 50
 LOCK_TTL = 2.0

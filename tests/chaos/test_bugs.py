@@ -11,14 +11,17 @@ from chaos.acts import Act, Program, act, run, seen
 from chaos.checker import check
 from chaos.history import Recorder, read_history
 from converge_redis import RedisStore, Task, TaskManager
+from converge_redis.core.namespace import Namespace
+from converge_redis.core.operation import Steps
+from converge_redis.core.scripts import Script
 from converge_redis.errors import ConvergeError
-from converge_redis.namespace import Namespace
-from converge_redis.operation import Steps
-from converge_redis.operations import claiming, holding, listening, settling
-from converge_redis.operations.listening import Look
-from converge_redis.operations.reading import get_tasks
-from converge_redis.scripts import Script
-from tests.backends import Backend
+from converge_redis.tasks import claim as claiming
+from converge_redis.tasks import lease as holding
+from converge_redis.tasks import settle as settling
+from converge_redis.tasks import waiters as listening
+from converge_redis.tasks.query import get_tasks
+from converge_redis.tasks.waiters import Look
+from tests.support.backends import Backend
 
 LEASE = 30.0
 ID = "task"

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from converge_redis import AsyncDelegationProtocol, AsyncPoolManager, DelegationProtocol, PoolManager
-from tests.fleet import Fleet
+from tests.support.fleet import Fleet
 
 Expire = Callable[[str], None]
 

@@ -15,9 +15,9 @@ from converge_redis import (
     NotAuthorizedError,
     PoolSpec,
 )
-from converge_redis.operations import delegating
+from converge_redis.delegation import operations as delegating
 from tests.delegation.conftest import Expire
-from tests.fleet import Fleet
+from tests.support.fleet import Fleet
 
 
 async def chain(delegations: AsyncDelegationProtocol, names: str = "abcdef", **first: Any) -> list[str]:

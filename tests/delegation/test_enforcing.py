@@ -16,9 +16,9 @@ from converge_redis import (
     Task,
     TaskManager,
 )
-from tests.backends import SECONDS
+from tests.support.backends import SECONDS
 from tests.delegation.conftest import Expire
-from tests.fleet import Fleet
+from tests.support.fleet import Fleet
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from converge_redis.connection import blocking_client
 from converge_redis.demo.analysis import analyse
 from converge_redis.demo.comparison import analyse_alone, compare
 from converge_redis.demo.folder import Finished
@@ -18,7 +17,8 @@ from converge_redis.demo.journal import Journal, Tally
 from converge_redis.demo.plan import tasks_of, topics_of
 from converge_redis.demo.source import NoSourcesError, find_sources
 from converge_redis.demo.summary import Summary
-from converge_redis.embedded import EmbeddedServer
+from converge_redis.server.embedded import EmbeddedServer
+from converge_redis.transport.clients import blocking_client
 
 SECONDS = 120.0
 DEMO = [sys.executable, "-m", "converge_redis.cli", "demo"]

@@ -40,7 +40,7 @@ from converge_redis import (
     TaskManager,
     Vote,
 )
-from tests.fleet import Fleet, InThreads
+from tests.support.fleet import Fleet, InThreads
 
 
 @dataclass(frozen=True)

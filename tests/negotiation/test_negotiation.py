@@ -15,9 +15,9 @@ from converge_redis import (
     NegotiationState,
     PayloadTooLargeError,
 )
-from converge_redis.operations import negotiating
-from tests.backends import SECONDS, eventually
-from tests.fleet import Fleet
+from converge_redis.negotiation import operations as negotiating
+from tests.support.backends import SECONDS, eventually
+from tests.support.fleet import Fleet
 
 
 @pytest.fixture

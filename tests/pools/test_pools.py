@@ -12,8 +12,7 @@ import pytest
 import redis
 import redis.asyncio
 
-from converge_redis.async_store import AsyncRedisStore
-from converge_redis.embedded import EmbeddedServer
+from converge_redis.core.operation import Operation
 from converge_redis.errors import (
     AdmissionDeniedError,
     ConfigurationError,
@@ -22,9 +21,9 @@ from converge_redis.errors import (
     PoolExistsError,
     PoolNotFoundError,
 )
-from converge_redis.operation import Operation
-from converge_redis.operations import pools
-from converge_redis.pool import (
+from converge_redis.pools import operations as pools
+from converge_redis.pools.manager import AsyncPoolManager, PoolManager
+from converge_redis.pools.model import (
     CustomAdmission,
     OpenAdmission,
     Pool,
@@ -33,9 +32,10 @@ from converge_redis.pool import (
     WhitelistAdmission,
     token_digest,
 )
-from converge_redis.pool_manager import AsyncPoolManager, PoolManager
-from converge_redis.store import RedisStore
-from converge_redis.task import Topic
+from converge_redis.server.embedded import EmbeddedServer
+from converge_redis.store.async_redis_store import AsyncRedisStore
+from converge_redis.store.redis_store import RedisStore
+from converge_redis.tasks.model import Topic
 
 FORGED = ["a:b", "{x}:pool:a", "new\nline", "nul\0", "}", "%7B", "*", "ünï", "(", "[", "-inf"]
 

@@ -17,8 +17,8 @@ from converge_redis import (
     NegotiationProtocol,
     Task,
 )
-from tests.backends import SECONDS, eventually
-from tests.fleet import Fleet
+from tests.support.backends import SECONDS, eventually
+from tests.support.fleet import Fleet
 
 Change = Callable[[], Awaitable[Any]]
 

@@ -25,9 +25,9 @@ from converge_redis import (
     PoolSpec,
     RedisStore,
 )
-from converge_redis.tally import tally
-from tests.backends import Backend
-from tests.processes import Crowd, crowd
+from converge_redis.consensus.tally import tally
+from tests.support.backends import Backend
+from tests.support.processes import Crowd, crowd
 
 BIDS = 200
 SESSIONS = 500

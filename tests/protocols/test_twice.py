@@ -6,21 +6,19 @@ from typing import Any
 import pytest
 
 from converge_redis import RedisStore, Task
-from converge_redis.auction import AuctionTerms
-from converge_redis.ballot_record import BallotTerms
-from converge_redis.operation import Operation
-from converge_redis.operations import (
-    auction_reading,
-    bidding,
-    contracting,
-    delegating,
-    negotiating,
-    submitting,
-    voting,
-)
-from converge_redis.operations.auction_space import AuctionSpace
-from converge_redis.operations.voting import BallotSpace, fraction
-from tests.backends import Backend
+from converge_redis.bidding import operations as bidding
+from converge_redis.bidding import query as auction_reading
+from converge_redis.bidding.context import AuctionSpace
+from converge_redis.bidding.model import AuctionTerms
+from converge_redis.consensus import operations as voting
+from converge_redis.consensus.model import BallotTerms
+from converge_redis.consensus.operations import BallotSpace, fraction
+from converge_redis.contract_net import operations as contracting
+from converge_redis.core.operation import Operation
+from converge_redis.delegation import operations as delegating
+from converge_redis.negotiation import operations as negotiating
+from converge_redis.tasks import submit as submitting
+from tests.support.backends import Backend
 
 Run = Callable[[Any], Any]
 

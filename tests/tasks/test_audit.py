@@ -6,8 +6,8 @@ import pytest
 import redis
 
 from converge_redis import Task
-from tests.fleet import Fleet, names_of
-from tests.leaks import leaks
+from tests.support.fleet import Fleet, names_of
+from tests.support.leaks import leaks
 from tests.tasks.test_states import brought_to
 
 Names = dict[str, str]

@@ -7,8 +7,10 @@ import pytest
 import redis
 
 from converge_redis import AsyncTaskManager, ConvergeError, StoreReplyError, Task, TaskState
-from converge_redis.operations import claiming, holding, settling
-from tests.fleet import Fleet, names_of, operation_of
+from converge_redis.tasks import claim as claiming
+from converge_redis.tasks import lease as holding
+from converge_redis.tasks import settle as settling
+from tests.support.fleet import Fleet, names_of, operation_of
 from tests.tasks.test_states import read
 from tests.tasks.test_twice import again, claimed
 

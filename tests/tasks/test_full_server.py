@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import pytest
 
 from converge_redis import StoreFullError, Task, TaskExistsError
-from tests.fleet import Fleet
+from tests.support.fleet import Fleet
 
 
 @contextmanager

@@ -27,7 +27,7 @@ from converge_redis import (
     TaskCancelledError,
     TaskManager,
 )
-from tests.backends import Backend
+from tests.support.backends import Backend
 
 AGENTS = st.sampled_from(["ann", "bob"])
 POOLS = st.sampled_from(["p", "q"])

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from converge_redis import AsyncRedisStore, AsyncTaskManager, StoreClosedError, StoreReplyError, Task
-from converge_redis.keys import lane
-from converge_redis.listening import claimers
-from converge_redis.listening.claimers import Claimer, Claimers
-from converge_redis.operations import listening
-from converge_redis.operations.claiming import visible_lanes
-from tests.backends import SECONDS, eventually
-from tests.fleet import Fleet
+from converge_redis.core.keys import lane
+from converge_redis.tasks import claim_queue as claimers
+from converge_redis.tasks import waiters as listening
+from converge_redis.tasks.claim import visible_lanes
+from converge_redis.tasks.claim_queue import Claimer, Claimers
+from tests.support.backends import SECONDS, eventually
+from tests.support.fleet import Fleet
 from tests.tasks.test_states import counted, read
 
 Filter = tuple[list[str] | None, list[str] | None, list[str] | None]

@@ -5,7 +5,7 @@ from multiprocessing.connection import Connection
 
 from bench.checks.claim_race import race_for_one
 from converge_redis import RedisStore, Task, TaskManager
-from tests.backends import Backend
+from tests.support.backends import Backend
 
 PROCESSES = 8
 TASKS = 2000

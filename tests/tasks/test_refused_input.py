@@ -7,8 +7,8 @@ import pytest
 from pydantic import ValidationError
 
 from converge_redis import ConvergeError, Task, TaskExistsError, TaskManager
-from converge_redis.keys import Keys
-from tests.backends import Backend
+from converge_redis.core.keys import Keys
+from tests.support.backends import Backend
 
 CASES: list[tuple[Callable[[TaskManager], Any], str]] = [
     (lambda m: m.submit(Task(id="")), r"task\.id must not be empty"),

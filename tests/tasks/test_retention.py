@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from converge_redis import InvalidTypeError, InvalidValueError, RedisStore, Task
-from converge_redis.codec import encode
-from converge_redis.operations import settling
-from tests.backends import SECONDS, Backend, eventually
-from tests.fleet import Fleet, names_of
+from converge_redis.core.codec import encode
+from converge_redis.tasks import settle as settling
+from tests.support.backends import SECONDS, Backend, eventually
+from tests.support.fleet import Fleet, names_of
 from tests.tasks.test_waits import is_waiting
 
 

@@ -15,7 +15,7 @@ from converge_redis import (
     TaskExistsError,
     TaskState,
 )
-from tests.fleet import Fleet
+from tests.support.fleet import Fleet
 
 STATES = ["pending", "delayed", "assigned", "running", "completed", "failed", "cancelled"]
 TERMINAL = {"completed", "failed", "cancelled"}

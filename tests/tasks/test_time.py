@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from converge_redis import AsyncTaskManager, ClaimLostError, NotAuthorizedError, Task, TaskState
-from tests.backends import eventually
-from tests.fleet import Fleet, names_of
+from tests.support.backends import eventually
+from tests.support.fleet import Fleet, names_of
 from tests.tasks.test_states import brought_to, counted, read
 
 LEASE = {"claim_ttl_sec": 1000}

@@ -6,11 +6,15 @@ from typing import Any
 import pytest
 
 from converge_redis import AsyncTaskManager, ConvergeError, Task, TaskState
-from converge_redis.namespace import Namespace
-from converge_redis.operation import Operation
-from converge_redis.operations import claiming, holding, settling, submitting, values
-from converge_redis.operations.task_replies import read_task
-from tests.fleet import Fleet, operation_of
+from converge_redis.core.namespace import Namespace
+from converge_redis.core.operation import Operation
+from converge_redis.store import values
+from converge_redis.tasks import claim as claiming
+from converge_redis.tasks import lease as holding
+from converge_redis.tasks import settle as settling
+from converge_redis.tasks import submit as submitting
+from converge_redis.tasks.replies import read_task
+from tests.support.fleet import Fleet, operation_of
 from tests.tasks.test_states import brought_to, counted, read
 
 

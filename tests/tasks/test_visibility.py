@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from converge_redis import Task
-from converge_redis.operation import Operation
-from converge_redis.operations.reading import list_pending_tasks
-from tests.fleet import Fleet
+from converge_redis.core.operation import Operation
+from converge_redis.tasks.query import list_pending_tasks
+from tests.support.fleet import Fleet
 from tests.tasks.test_states import counted
 
 NAMES = [

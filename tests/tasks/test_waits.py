@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from converge_redis import AsyncTaskManager, StoreClosedError, Task, TaskState
-from converge_redis.listening import waits
-from tests.backends import SECONDS, eventually
-from tests.fleet import Fleet, names_of
+from converge_redis.notifications import waiters as waits
+from tests.support.backends import SECONDS, eventually
+from tests.support.fleet import Fleet, names_of
 from tests.tasks.test_states import brought_to, counted, read
 
 Wait = Callable[[AsyncTaskManager, str, float | None], Coroutine[Any, Any, Task | None]]

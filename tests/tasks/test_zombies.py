@@ -6,7 +6,7 @@ import signal
 from multiprocessing.connection import Connection
 
 from converge_redis import ClaimKeeper, NotAuthorizedError, RedisStore, Task, TaskManager
-from tests.backends import Backend, until
+from tests.support.backends import Backend, until
 
 LEASE = 0.4
 

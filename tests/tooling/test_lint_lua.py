@@ -3,7 +3,7 @@ from pathlib import Path
 import lint_lua
 import pytest
 
-from converge_redis import scripts
+from converge_redis.core import scripts
 
 HEAD = "local key = KEYS[1]\n"
 
@@ -34,7 +34,7 @@ REFUSED = {
     "long line": (f"return '{'x' * 110}'", 1, "line of 119 characters"),
     "space at the end": ("return 1 ", 1, "whitespace at the end"),
     "tab": ("do\n\treturn 1\nend", 2, "tab"),
-    "part that is not there": ("--@include shared/nothing", 1, "there is no"),
+    "part that is not there": ("--@include tasks/nothing", 1, "there is no"),
 }
 
 ACCEPTED = {
@@ -57,13 +57,16 @@ ACCEPTED = {
 
 def write(folder: Path, **files: str) -> None:
     for name, text in files.items():
-        path = folder / f"{name.replace('__', '/')}.lua"
-        path.parent.mkdir(exist_ok=True)
+        path = folder / "tasks/lua" / f"{name.replace('__', '/')}.lua"
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
 
 
 def found(folder: Path) -> list[str]:
-    return [f"{p.place.path.relative_to(folder)}:{p.place.line}: {p.message}" for p in lint_lua.lint(folder)]
+    return [
+        f"{p.place.path.relative_to(folder / 'tasks/lua')}:{p.place.line}: {p.message}"
+        for p in lint_lua.lint(folder)
+    ]
 
 
 @pytest.mark.parametrize(("text", "line", "message"), REFUSED.values(), ids=REFUSED)
@@ -84,22 +87,22 @@ def test_a_part_is_spliced_in_once_and_may_include_others(tmp_path: Path) -> Non
     write(
         tmp_path,
         shared__time="local function now() return redis.call('TIME') end\n",
-        shared__record="--@include shared/time\nlocal function read() return now() end\n",
-        task__claim="--@include shared/record\n--@include shared/time\nreturn {read(), now()}\n",
-        task__touch="--@include shared/record\nreturn read()\n",
+        shared__record="--@include tasks/time\nlocal function read() return now() end\n",
+        claim="--@include tasks/record\n--@include tasks/time\nreturn {read(), now()}\n",
+        touch="--@include tasks/record\nreturn read()\n",
     )
     assert found(tmp_path) == []
 
 
 def test_a_fault_in_a_part_is_told_once_and_where_it_stands(tmp_path: Path) -> None:
     part = "-- A comment.\nlocal function read()\n  local unused = 1\n  return undefined\nend\n"
-    script = "--@include shared/record\nreturn read(missing)\n"
-    write(tmp_path, shared__record=part, task__a=script, task__b=script)
+    script = "--@include tasks/record\nreturn read(missing)\n"
+    write(tmp_path, shared__record=part, a=script, b=script)
     assert found(tmp_path) == [
         "shared/record.lua:3: unused local 'unused'",
         "shared/record.lua:4: the global 'undefined' is undefined, or not to be used",
-        "task/a.lua:2: the global 'missing' is undefined, or not to be used",
-        "task/b.lua:2: the global 'missing' is undefined, or not to be used",
+        "a.lua:2: the global 'missing' is undefined, or not to be used",
+        "b.lua:2: the global 'missing' is undefined, or not to be used",
     ]
 
 
@@ -110,8 +113,8 @@ def test_a_part_may_offer_more_than_one_script_uses_but_not_what_none_uses(tmp_p
     write(
         tmp_path,
         shared__part=part,
-        task__a="--@include shared/part\nreturn a()\n",
-        task__b="--@include shared/part\nreturn b()\n",
+        a="--@include tasks/part\nreturn a()\n",
+        b="--@include tasks/part\nreturn b()\n",
     )
     assert found(tmp_path) == ["shared/part.lua:3: 'c' is used by no script"]
 
@@ -120,13 +123,13 @@ def test_the_head_of_a_script_is_counted_in_its_own_file(tmp_path: Path) -> None
     write(
         tmp_path,
         shared__part="local function twice(x) return x .. x end\n",
-        script="--@include shared/part\nlocal key = KEYS[1]\nreturn twice(key)\n",
+        script="--@include tasks/part\nlocal key = KEYS[1]\nreturn twice(key)\n",
     )
     assert found(tmp_path) == []
 
 
 def test_a_syntax_error_after_a_part_is_told_in_the_script(tmp_path: Path) -> None:
-    write(tmp_path, shared__part="local a = 1\n\n\n", script="--@include shared/part\nreturn a a\n")
+    write(tmp_path, shared__part="local a = 1\n\n\n", script="--@include tasks/part\nreturn a a\n")
     assert found(tmp_path) == ["script.lua:2: syntax error: '<eof>' expected near 'a'"]
 
 
@@ -139,7 +142,7 @@ def test_the_command_tells_by_its_status(tmp_path: Path, capsys: pytest.CaptureF
     assert capsys.readouterr().out.splitlines() == [
         f"no Lua files in {tmp_path}",
         "1 Lua files, 0 problems",
-        f"{tmp_path}/bad.lua:1: the global 'x' is undefined, or not to be used",
+        f"{tmp_path}/tasks/lua/bad.lua:1: the global 'x' is undefined, or not to be used",
         "2 Lua files, 1 problems",
     ]
 
@@ -150,11 +153,8 @@ def test_a_file_ends_with_an_end_of_line(tmp_path: Path) -> None:
 
 
 def test_what_the_package_leaves_out_of_scripts_is_not_missed(tmp_path: Path) -> None:
-    folder = Path(str(scripts.folder()))
-    names = [path.relative_to(folder).with_suffix("") for path in folder.rglob("*.lua")]
-    for name in names:
-        path = (tmp_path / name).with_suffix(".lua")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(scripts.Script(name.as_posix()).text)
+    for source in Path(str(scripts.lua_root())).glob("*/lua/*.lua"):
+        name = f"{source.parent.parent.name}/{source.stem}"
+        write(tmp_path, **{name.replace("/", "__"): scripts.Script(name).text})
     problems = [problem.message for problem in lint_lua.lint(tmp_path)]
     assert [told for told in problems if "global" in told or "syntax" in told] == []

@@ -1,0 +1,5 @@
+"""python -m converge_redis.cli"""
+
+from converge_redis.cli import main
+
+main()

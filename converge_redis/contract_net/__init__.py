@@ -1,0 +1,6 @@
+"""The Contract Net."""
+
+from converge_redis.contract_net.model import CallForProposals, CallState, ContractProposal
+from converge_redis.contract_net.protocol import AsyncContractNet, ContractNet
+
+__all__ = ["AsyncContractNet", "CallForProposals", "CallState", "ContractNet", "ContractProposal"]

@@ -1,0 +1,6 @@
+"""Delegation."""
+
+from converge_redis.delegation.model import Delegation, DelegationType
+from converge_redis.delegation.protocol import AsyncDelegationProtocol, DelegationProtocol
+
+__all__ = ["AsyncDelegationProtocol", "Delegation", "DelegationProtocol", "DelegationType"]

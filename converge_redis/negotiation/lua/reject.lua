@@ -1,0 +1,17 @@
+-- reject: an agent ends a negotiation by rejecting the standing proposal.
+-- KEYS[1]   the shard (core/shard_keys)
+-- ARGV[1]   call id, ARGV[2] negotiation, ARGV[3] agent
+-- ARGV[4]   the proposal that it has read, or ""
+-- Reply     {"DONE"} | {"REFUSED", unknown, not_participant, late or stale}
+--@include negotiation/negotiations
+
+local call, id, agent, proposal = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local session = load_negotiation(id)
+local reply = answered(session, agent, call) or outdated(id, session, proposal)
+if reply then
+  return reply
+end
+local fields = { by = agent }
+fields["call:" .. agent] = call
+finish(id, session, "rejected", now, fields)
+return { "DONE" }

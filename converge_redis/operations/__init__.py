@@ -1,1 +1,0 @@
-"""Every verb, written once, as a builder of operations; the facades only name them."""

@@ -1,0 +1,43 @@
+-- create_pool: stores a new pool.
+-- KEYS      the pools' keys (pools/pools)
+-- ARGV[1]   pool id
+-- ARGV[2]   spec (msgpack)
+-- ARGV[3]   admission: open, whitelist, token or custom
+-- ARGV[4]   "1": the joining process is to ask its policy objects first; else ""
+-- ARGV[5]   the most members, or ""
+-- ARGV[6…]  whom to admit: agent ids of a whitelist, digests of tokens
+-- Reply     {"CREATED", microseconds, version}
+--           {"EXISTS", spec}: the id is taken, with this spec
+--           {"CLEARING"}: members of a deleted pool of this id are still being cleared away; call again
+--@include pools/pools
+
+local id, spec, admission, asks, max = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local stored = redis.call("HGET", records .. id, "spec")
+if stored then
+  return { "EXISTS", stored }
+end
+local call = deleting_call(id)
+if call then
+  clear(id)
+  if deleting_call(id) then
+    return { "CLEARING" }
+  end
+end
+sweep()
+local version = int(now)
+redis.call("HSET", records .. id, "spec", spec, "admission", admission)
+redis.call("HSET", records .. id, "created", version, "version", version)
+if call then
+  redis.call("HSET", records .. id, "calls", call) -- sent again, it must not delete the new pool
+end
+if asks ~= "" then
+  redis.call("HSET", records .. id, "asks", asks)
+end
+if max ~= "" then
+  redis.call("HSET", records .. id, "max", max)
+end
+for i = 6, #ARGV do
+  redis.call("SADD", admits .. id, ARGV[i])
+end
+redis.call("ZADD", pools, 0, id)
+return { "CREATED", version, version }

@@ -1,0 +1,13 @@
+-- put: stores values, in place of what was there, all at once.
+-- KEYS[1]   the slot of values (store/values)
+-- ARGV[1]   milliseconds after which they expire, or ""
+-- ARGV[2…]  key, value; key, value; …
+-- Reply     {"STORED"}
+--@include store/values
+
+sweep(SWEPT_PER_WRITE)
+local version = next_version()
+for i = 2, #ARGV, 2 do
+  store(ARGV[i], version, ARGV[i + 1], ARGV[1])
+end
+return { "STORED" }

@@ -1,0 +1,188 @@
+"""The in-memory interface that this package grows from: names, parameters, order and defaults."""
+
+import inspect
+from typing import Any
+
+import pytest
+
+import converge_redis
+from converge_redis import (
+    AsyncBallot,
+    AsyncBiddingProtocol,
+    AsyncContractNet,
+    AsyncDelegationProtocol,
+    AsyncNegotiationProtocol,
+    AsyncPoolManager,
+    AsyncTaskManager,
+    Ballot,
+    BiddingProtocol,
+    ContractNet,
+    DelegationProtocol,
+    NegotiationProtocol,
+    PoolManager,
+    Task,
+    TaskManager,
+    TaskState,
+)
+from converge_redis.pools import manager as pool_module
+from converge_redis.tasks import manager as task_module
+
+REQUIRED = inspect.Parameter.empty
+KEYWORD = "keyword only"
+
+# method → its parameters: name, default, and whether it is keyword-only
+SEED: dict[str, list[tuple[Any, ...]]] = {
+    "submit": [("task", REQUIRED)],
+    "refresh_from_store": [],
+    "claim": [("agent_id", REQUIRED), ("task_id", REQUIRED)],
+    "cancel_task": [("task_id", REQUIRED)],
+    "fail_task": [("task_id", REQUIRED), ("reason", REQUIRED), ("agent_id", None, KEYWORD)],
+    "release_expired_claims": [("now_ts", None)],
+    "report": [("agent_id", REQUIRED), ("task_id", REQUIRED), ("result", REQUIRED)],
+    "wait_until_done": [("task_id", REQUIRED), ("timeout", REQUIRED)],
+    "list_pending_tasks": [("refresh_from_store", False, KEYWORD)],
+    "list_pending_tasks_for_agent": [
+        ("agent_id", REQUIRED),
+        ("pool_ids", None),
+        ("capabilities", None),
+        ("topics", None),
+        ("sort_by_priority", False, KEYWORD),
+        ("refresh_from_store", False, KEYWORD),
+    ],
+}
+POOLS: dict[str, list[tuple[Any, ...]]] = {
+    "create_pool": [("spec", REQUIRED)],
+    "join_pool": [("agent_id", REQUIRED), ("pool_id", REQUIRED)],
+    "leave_pool": [("agent_id", REQUIRED), ("pool_id", REQUIRED)],
+    "get_pool": [("pool_id", REQUIRED)],
+    "get_pools_for_agent": [("agent_id", REQUIRED)],
+    "delete_pool": [("pool_id", REQUIRED)],
+}
+DELEGATION: dict[str, list[tuple[Any, ...]]] = {
+    "delegate": [("delegator_id", REQUIRED), ("delegatee_id", REQUIRED), ("scope", None)],
+    "revoke": [("delegation_id", REQUIRED)],
+}
+NEGOTIATION: dict[str, list[tuple[Any, ...]]] = {
+    "create_session": [
+        ("initiator_id", REQUIRED),
+        ("participants", REQUIRED),
+        ("initial_proposal", REQUIRED),
+    ],
+    "propose": [("session_id", REQUIRED), ("agent_id", REQUIRED), ("content", REQUIRED)],
+    "accept": [("session_id", REQUIRED), ("agent_id", REQUIRED)],
+    "reject": [("session_id", REQUIRED), ("agent_id", REQUIRED)],
+    "get_session": [("session_id", REQUIRED)],
+}
+BIDDING: dict[str, list[tuple[Any, ...]]] = {
+    "submit_bid": [("agent_id", REQUIRED), ("amount", REQUIRED), ("content", None)],
+    "resolve": [],
+}
+MANAGERS = [
+    TaskManager,
+    AsyncTaskManager,
+    PoolManager,
+    AsyncPoolManager,
+    DelegationProtocol,
+    AsyncDelegationProtocol,
+    NegotiationProtocol,
+    AsyncNegotiationProtocol,
+    ContractNet,
+    AsyncContractNet,
+]
+PROTOCOLS = [*MANAGERS, BiddingProtocol, AsyncBiddingProtocol, Ballot, AsyncBallot]
+CASES = [
+    (manager, method, parameters)
+    for methods, managers in (
+        (SEED, (TaskManager, AsyncTaskManager)),
+        (POOLS, (PoolManager, AsyncPoolManager)),
+        (DELEGATION, (DelegationProtocol, AsyncDelegationProtocol)),
+        (NEGOTIATION, (NegotiationProtocol, AsyncNegotiationProtocol)),
+        (BIDDING, (BiddingProtocol, AsyncBiddingProtocol)),
+    )
+    for manager in managers
+    for method, parameters in methods.items()
+]
+
+
+@pytest.mark.parametrize(("manager", "method", "wanted"), CASES)
+def test_parameters(manager: type, method: str, wanted: list[tuple[Any, ...]]) -> None:
+    signature = inspect.signature(getattr(manager, method))
+    found = list(signature.parameters.values())[1:]
+    for name, default, *keyword in wanted:
+        parameter = signature.parameters[name]
+        assert parameter.default is default or parameter.default == default
+        assert (parameter.kind is inspect.Parameter.KEYWORD_ONLY) is bool(keyword)
+    positional = [name for name, _, *keyword in wanted if not keyword]
+    assert [parameter.name for parameter in found[: len(positional)]] == positional
+    # What is new is optional, so that programs of the in-memory interface go on.
+    assert all(parameter.default is not REQUIRED for parameter in found[len(positional) :])
+
+
+@pytest.mark.parametrize("manager", MANAGERS)
+def test_constructors(manager: type) -> None:
+    parameters = list(inspect.signature(manager).parameters.values())
+    assert [(parameter.name, parameter.default) for parameter in parameters] == [
+        ("store", None),
+        ("coordination_metrics", None),
+    ]
+
+
+def test_constructors_of_sessions() -> None:
+    for auction in (BiddingProtocol, AsyncBiddingProtocol):
+        (first, *rest) = inspect.signature(auction).parameters.values()
+        assert (first.name, first.default) == ("auction_type", "first_price_sealed_bid")
+        assert all(parameter.default is not REQUIRED for parameter in rest)
+    for name, members in {
+        "AuctionType": ["FIRST_PRICE_SEALED_BID", "SECOND_PRICE_SEALED_BID", "ENGLISH", "DUTCH"],
+        "NegotiationState": ["PROPOSED", "COUNTERED", "ACCEPTED", "REJECTED", "CLOSED"],
+        "DelegationType": ["DIRECT", "POOLED"],
+    }.items():
+        enum = getattr(converge_redis, name)
+        assert [(one.name, one.value) for one in enum] == [(member, member.lower()) for member in members]
+
+
+def test_modules_carry_the_names() -> None:
+    assert task_module.TaskManager is converge_redis.TaskManager
+    assert pool_module.PoolManager is converge_redis.PoolManager
+
+
+def test_coroutines_are_where_they_were() -> None:
+    for name in SEED:
+        assert inspect.iscoroutinefunction(getattr(TaskManager, name)) is (name == "wait_until_done")
+        assert inspect.iscoroutinefunction(getattr(AsyncTaskManager, name))
+
+
+def test_fields_of_a_task() -> None:
+    task = Task(objective="x")
+    assert (task.state, task.priority, task.inputs, task.constraints) == (TaskState.PENDING, 0, {}, {})
+    fields = (
+        "id objective inputs outputs constraints evaluator state assigned_to result claimed_at pool_id topic"
+    )
+    more = "required_capabilities priority claim_token attempts submitted_at finished_at claim_expires_at"
+    assert set(Task.model_fields) == {*fields.split(), *more.split()}
+    assert [state.value for state in TaskState] == [
+        "pending",
+        "assigned",
+        "running",
+        "completed",
+        "failed",
+        "cancelled",
+    ]
+
+
+def test_ids_are_in_the_order_of_submission() -> None:
+    ids = [Task().id for _ in range(5000)]
+    assert ids == sorted(set(ids))
+    assert all(task_id[14] == "7" and task_id[19] in "89ab" for task_id in ids)
+
+
+@pytest.mark.parametrize("manager", PROTOCOLS)
+def test_methods_are_documented(manager: type) -> None:
+    for name, method in inspect.getmembers(manager, inspect.isfunction):
+        if not name.startswith("_"):
+            document = inspect.getdoc(method) or ""
+            parameters = list(inspect.signature(method).parameters)[1:]
+            assert document, name
+            assert not parameters or "Args:" in document, name
+            assert all(parameter in document for parameter in parameters), name
+            assert "space" not in parameters

@@ -1,0 +1,246 @@
+"""Values that are pydantic models and dataclasses; compressed values; hostile bytes in their place."""
+
+import contextlib
+import dataclasses
+import datetime
+import decimal
+import enum
+import ipaddress
+import pathlib
+import random
+import struct
+import uuid
+from typing import Any
+
+import msgpack
+import pytest
+import zstandard
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel, Field, SecretStr
+
+from converge_redis import (
+    ConfigurationError,
+    InvalidTypeError,
+    InvalidValueError,
+    RedisStore,
+    StoreReplyError,
+)
+from converge_redis.core.value_format import ValueFormat, line_of
+from tests.support.backends import Backend
+from tests.core.test_codec import same
+from tests.core.test_codec import values as plain_values
+
+LIMIT = 1024 * 1024
+
+
+class Colour(enum.Enum):
+    RED = "red"
+
+
+class Line(BaseModel, extra="forbid"):
+    sku: str
+    price: decimal.Decimal = decimal.Decimal("1.10")
+    colour: Colour = Colour.RED
+    due: datetime.date = datetime.date(2026, 1, 2)
+
+
+class Open(BaseModel, extra="allow"):
+    name: str = Field("n", alias="theName")
+
+
+@dataclasses.dataclass(frozen=True)
+class Order:
+    id: uuid.UUID
+    lines: list[Line]
+    path: pathlib.PurePosixPath
+    host: ipaddress.IPv4Address
+    tags: frozenset[str] = frozenset()
+    took: datetime.timedelta = datetime.timedelta(seconds=1.5)
+    sizes: tuple[decimal.Decimal, ...] = ()
+    more: Any = None
+    length: int = dataclasses.field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "length", len(self.lines))
+
+
+class Later(Line):
+    """As a later version of a fleet knows it."""
+
+    model_config = {"extra": "ignore"}
+    amount: int = 1
+
+
+ORDER = Order(
+    uuid.UUID(int=7),
+    [Line(sku="a"), Line(sku="b", price=decimal.Decimal("2"))],
+    pathlib.PurePosixPath("/a"),
+    ipaddress.IPv4Address("127.0.0.1"),
+    frozenset({"x", "y"}),
+    sizes=(decimal.Decimal("1.5"),),
+    more={"line": Line(sku="c"), "bytes": b"\xff"},
+)
+
+
+def form(*types: type, limit: int = LIMIT, above: int | None = None, **named: type) -> ValueFormat:
+    return ValueFormat(named or types, limit, above)
+
+
+async def test_typed_values_come_back(real_fleet: Any) -> None:
+    store = real_fleet.store(types=[Order, Line])
+    await store.put("order", [ORDER, {"again": ORDER}])
+    assert await store.get("order") == [ORDER, {"again": ORDER}]
+    assert (await store.get_many(["order"]))["order"][0].lines[1].price == decimal.Decimal("2")
+
+
+def test_fields_of_an_open_model_come_back() -> None:
+    both = form(Open)
+    value = Open(theName="x", other=[1])  # type: ignore[call-arg]
+    assert both.read(both.write(value)) == value
+
+
+def test_types_that_have_changed() -> None:
+    written = form(line=Line).write(Line(sku="s", price=decimal.Decimal(3)))
+    read: Any = form(line=Later).read(written)
+    assert (read.sku, read.price, read.amount) == ("s", 3, 1)
+    back = form(line=Line).read(form(line=Later).write(read))  # a field more, though it forbids
+    assert back == Line(sku="s", price=decimal.Decimal(3))
+    lacking = form(line=Later).write(read)
+    strict: Any = type("Strict", (BaseModel,), {"__annotations__": {"unknown_before": int}})
+    with pytest.raises(StoreReplyError, match=r"'line' does not fit.*unknown_before"):
+        form(line=strict).read(lacking)
+
+
+def test_types_that_are_not_registered() -> None:
+    with pytest.raises(InvalidTypeError, match=r"value\['x'\]\[0\] has the type .*Line.*types="):
+        form(Order).write({"x": [Line(sku="a")]})
+    with pytest.raises(InvalidTypeError, match=r"value\.more\['line'\] has the type .*Line"):
+        form(Order).write(ORDER)
+    with pytest.raises(InvalidTypeError, match="Later"):
+        form(Line).write(Later(sku="a"))  # a subclass is another type
+    written = form(Line).write([Line(sku="a")])
+    with pytest.raises(StoreReplyError, match="'Line', which is not registered"):
+        form(Order).read(written)
+
+
+def test_fields_that_cannot_be_stored() -> None:
+    safe: Any = type("Safe", (BaseModel,), {"__annotations__": {"secret": SecretStr}})
+    with pytest.raises(InvalidTypeError, match=r"value\.secret has the type .*SecretStr"):
+        form(safe).write(safe(secret="s"))
+    with pytest.raises(InvalidTypeError, match=r"value has the type decimal\.Decimal"):
+        form(Order).write(decimal.Decimal(1))  # nothing would tell how to read it
+
+
+def test_two_types_with_one_name() -> None:
+    with pytest.raises(ConfigurationError, match="two types have the name 'Line'"):
+        form(Line, type("Line", (BaseModel,), {}))
+
+
+def test_long_values_are_compressed(real: Backend) -> None:
+    with real.store(compress_above=100) as store, real.store() as other:
+        long, noise = ["word " * 1000], random.Random(1).randbytes(500)
+        store.put_many({"long": long, "short": "x", "noise": noise})
+        assert real.client().strlen(store.namespace.keys.value("long")) < 100
+        assert other.get_many(["long", "short", "noise"]) == {"long": long, "short": "x", "noise": noise}
+
+
+def test_what_expands_beyond_the_limit_is_not_expanded() -> None:
+    small = form(limit=1000)
+    bomb = b"\xc1" + zstandard.compress(msgpack.packb("x" * 10_000_000))
+    assert len(bomb) < 1000
+    with pytest.raises(StoreReplyError, match="payload_limit is 1000"):
+        small.read(bomb)
+    endless = zstandard.ZstdCompressor(write_content_size=False).compressobj()
+    frame = endless.compress(b"\x00" * 5000) + endless.flush()
+    with pytest.raises(StoreReplyError, match="payload_limit"):
+        small.read(b"\xc1" + frame)
+
+
+@settings(max_examples=200, deadline=None)
+@given(plain_values, st.sampled_from([None, 0, 30]))
+def test_any_value_comes_back(value: Any, above: int | None) -> None:
+    both = form(above=above)
+    assert same(both.read(both.write(value)), value)
+
+
+def nested(levels: int, data: bytes = b"\x90", code: int = 1) -> bytes:
+    for _ in range(levels):
+        data = msgpack.packb(msgpack.ExtType(code, data))
+    return data
+
+
+HOSTILE = [
+    b"",
+    b"\n",
+    b"1",
+    b"1\n",
+    b"x\n\x01",
+    b"-1\n\x01",
+    b"1\n\xdd\xff\xff\xff\xff",  # an array of 4 billion
+    b"1\n\xc6\xff\xff\xff\xffx",  # 4 billion bytes
+    b"1\n\xc9\xff\xff\xff\xff\x05",
+    b"1\n\xc1",
+    b"1\n\xc1\x28\xb5\x2f\xfd",
+    b"1\n" + b"\x91" * 100_000,  # lists in lists
+    b"1\n" + nested(5000),  # once the end of the process
+    b"1\n" + nested(5000, code=5),
+    b"1\n" + msgpack.packb(msgpack.ExtType(5, msgpack.packb(["os.system", {"command": "true"}]))),
+    b"1\n" + msgpack.packb(msgpack.ExtType(5, msgpack.packb("Line"))),
+    b"1\n" + msgpack.packb(msgpack.ExtType(5, msgpack.packb([["Line"], {}]))),
+    b"1\n" + msgpack.packb(msgpack.ExtType(5, msgpack.packb(["Line", 5]))),
+    b"1\n" + msgpack.packb(msgpack.ExtType(5, msgpack.packb(["Line", {"sku": {"a": 1}}]))),
+    b"1\n" + msgpack.packb(msgpack.ExtType(2, msgpack.packb([[1]]))),
+    b"1\n" + msgpack.packb(msgpack.ExtType(77, b"")),
+    b"1\n" + msgpack.packb(msgpack.ExtType(4, b"never")),
+    b"1\n" + msgpack.packb(msgpack.ExtType(1, b"\x90\x90")),
+    b"1\n\xc7\x0c\xff" + struct.pack(">Iq", 10**9, 2**62),  # a time beyond all times
+    b"1\n\x81\x90\x01",  # a list as a key
+]
+
+
+@pytest.mark.parametrize("raw", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_bytes_are_a_clear_error(backend: Backend, raw: bytes) -> None:
+    with backend.store(types=[Line]) as store:
+        backend.client().set(store.namespace.keys.value("key"), raw)
+        for read in (store.get, store.get_versioned, lambda key: store.get_many([key])):
+            with pytest.raises((StoreReplyError, InvalidValueError)):
+                read("key")
+        store.put("key", 1)
+        assert store.get("key") == 1
+
+
+PLAIN = (type(None), bool, int, float, str, bytes, list, dict, tuple, set, frozenset, datetime.datetime, Line)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.binary(max_size=200))
+@example(b"1\n" + msgpack.packb(msgpack.Timestamp(5)))
+def test_random_bytes_give_a_plain_value_or_an_error(raw: bytes) -> None:
+    try:
+        value = form(Line).read(line_of(b"1\n" + raw)[1])
+    except StoreReplyError:
+        return
+    assert type(value) in PLAIN
+
+
+@settings(max_examples=200, deadline=None)
+@given(plain_values, st.data())
+def test_damaged_bytes_give_a_plain_value_or_an_error(value: Any, data: st.DataObject) -> None:
+    raw = bytearray(form(above=20).write([value, Line(sku="s").model_dump(mode="json")]))
+    for _ in range(data.draw(st.integers(1, 3))):
+        raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
+    cut = bytes(raw[: data.draw(st.integers(0, len(raw)))])
+    with contextlib.suppress(StoreReplyError):
+        assert type(form(Line).read(cut)) in PLAIN
+
+
+def test_deep_tuples_are_refused_before_they_are_stored(real: Backend) -> None:
+    deep: Any = ()
+    for _ in range(150):
+        deep = (deep,)
+    with real.store() as store:
+        assert isinstance(store, RedisStore)
+        with pytest.raises(InvalidValueError, match="deeper than 100"):
+            store.put("key", deep)
+        assert store.get("key") is None

@@ -1,0 +1,175 @@
+"""What most tests work with: managers of either kind on either server, and a look behind them."""
+
+import asyncio
+import functools
+import inspect
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Literal, TypeVar, cast
+
+import redis
+
+from converge_redis import AsyncRedisStore, AsyncTaskManager, RedisStore, Task, TaskManager
+from converge_redis.core.keys import Keys
+from converge_redis.core.namespace import Namespace
+from converge_redis.core.operation import Operation, Steps
+from tests.support.backends import Backend
+from tests.support.records import edited, fields_of
+
+Style = Literal["sync", "async"]
+T = TypeVar("T")
+
+
+_threads = ThreadPoolExecutor(64, "blocking")
+"""asyncio's own pool has six threads on two cores: too few for those who wait."""
+
+
+async def in_thread(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    return await asyncio.get_running_loop().run_in_executor(
+        _threads, functools.partial(call, *args, **kwargs)
+    )
+
+
+class InThreads:
+    """A blocking object as an asynchronous one: each method that blocks runs in a thread."""
+
+    def __init__(self, blocking: Any) -> None:
+        self._blocking = blocking
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._blocking, name)
+        if inspect.iscoroutinefunction(found) or not callable(found):
+            return found
+        return functools.partial(in_thread, found)
+
+
+class Fleet:
+    """Stores and managers on one server, of one style; closed together at the end of a test.
+
+    Attributes:
+        raw: A plain client of the same server, for looking behind and for doing harm.
+        honest: False: the test has corrupted what is stored, so nothing is to be held against it.
+    """
+
+    def __init__(self, backend: Backend, style: Style) -> None:
+        self.backend = backend
+        self.style = style
+        self.raw: redis.Redis = backend.client()
+        self.honest = True
+        self.spaces: dict[str, Namespace] = {}
+        self._stores: list[RedisStore | AsyncRedisStore] = []
+
+    def store(self, namespace: str = "test", shards: int = 1, **options: Any) -> AsyncRedisStore:
+        """A store; a blocking one looks like an asynchronous one."""
+        if self.style == "sync":
+            blocking = self.backend.store(namespace, shards, **options)
+            self._keep(blocking)
+            return cast("AsyncRedisStore", InThreads(blocking))
+        store = self.backend.async_store(namespace, shards, **options)
+        self._keep(store)
+        return store
+
+    def manager(
+        self, namespace: str = "test", shards: int = 1, metrics: Any = None, **options: Any
+    ) -> AsyncTaskManager:
+        """A manager with a store of its own, as another process has it."""
+        if self.style == "sync":
+            blocking = self.backend.store(namespace, shards, **options)
+            self._keep(blocking)
+            return cast("AsyncTaskManager", InThreads(TaskManager(blocking, metrics)))
+        store = self.backend.async_store(namespace, shards, **options)
+        self._keep(store)
+        return AsyncTaskManager(store, metrics)
+
+    def made(
+        self, blocking: Callable[..., Any], on_asyncio: Callable[..., T], *args: Any, **options: Any
+    ) -> T:
+        """A protocol, with a store of its own, as another process has it; `args` follow the store.
+
+        Args:
+            blocking: Its class for blocking code; the object looks like one of the other.
+            on_asyncio: Its class for asyncio.
+            args: What the class takes before the store.
+            options: What else the class takes; ``namespace`` and ``shards`` are the store's.
+        """
+        where = (options.pop("namespace", "test"), options.pop("shards", 1))
+        store = self.backend.store(*where) if self.style == "sync" else self.backend.async_store(*where)
+        self._keep(store)
+        if self.style == "sync":
+            return cast("T", InThreads(blocking(*args, store=store, **options)))
+        return on_asyncio(*args, store=store, **options)
+
+    def _keep(self, store: RedisStore | AsyncRedisStore) -> None:
+        self._stores.append(store)
+        self.spaces.setdefault(store.namespace.name, store.namespace)
+
+    async def run(self, manager: AsyncTaskManager, work: Operation[Any] | Steps[Any]) -> Any:
+        """Carry out an operation on a manager's store."""
+        if self.style == "sync":
+            blocking = cast("RedisStore", manager.store)
+            return await in_thread(blocking.run, work)
+        return await manager.store.run(work)
+
+    async def close_store(self, manager: AsyncTaskManager) -> None:
+        if self.style == "sync":
+            await in_thread(cast("RedisStore", manager.store).close)
+        else:
+            await manager.store.aclose()
+
+    async def close(self) -> None:
+        for store in self._stores:
+            if isinstance(store, RedisStore):
+                await in_thread(store.close)
+            else:
+                await store.aclose()
+        for client in self.backend.async_clients:
+            await client.aclose()
+
+    # Time passes
+
+    def past(self, task: Task | str, *fields: str, namespace: str = "test") -> None:
+        """Let the named times of a task lie in the past: in its record, and where they are indexed."""
+        task_id = task if isinstance(task, str) else task.id
+        keys = self.spaces[namespace].keys
+        named = names_of(keys, task_id)
+        indexes = {"lease": "leases", "due": "delayed", "deadline": "deadlines"}
+        stored: Any = self.raw.get(named["task"])
+        known = fields_of(stored)
+        with self.raw.pipeline(transaction=True) as together:  # a script in between would see half of it
+            for field in fields:
+                if field == "retention":
+                    kept = int(known.get("retention", 86400 * 1000000))
+                    stored = edited(stored, finished=str(1 - kept))
+                    together.zadd(named["finished"], {task_id: 1}, xx=True)
+                else:
+                    assert field in known, f"{task_id} has no {field}"
+                    stored = edited(stored, **{field: "1"})
+                    together.zadd(named[indexes[field]], {task_id: 1}, xx=True)
+            together.set(named["task"], stored)
+            together.execute()
+
+    def edit(self, task_id: str, namespace: str = "test", **fields: str) -> None:
+        """Change a task's record behind the scripts' back."""
+        key = names_of(self.spaces[namespace].keys, task_id)["task"]
+        stored: Any = self.raw.get(key)
+        self.raw.set(key, edited(stored, **fields))
+
+
+def operation_of(work: Operation[T] | Steps[T]) -> Operation[T]:
+    """The first operation of a verb's work."""
+    if isinstance(work, Operation):
+        return work
+    first = next(work)
+    assert isinstance(first, Operation)
+    return first
+
+
+def names_of(keys: Keys, task_id: str) -> dict[str, str]:
+    """The keys of a task and its shard by their short names: ``task``, ``spec``, ``leases``, ``lane``, …"""
+    named: dict[str, str] = {}
+    for short, key in keys.named(keys.shard_of(task_id)).items():
+        if short in {"t:", "spec:", "result:", "watchers:"}:
+            named["task" if short == "t:" else short[:-1]] = key + task_id
+        else:
+            named[short.rstrip(":")] = key
+    return named

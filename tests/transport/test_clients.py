@@ -1,0 +1,214 @@
+"""What goes wrong with connections is told clearly, and lost replies do no harm."""
+
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import redis
+
+from converge_redis import (
+    AsyncRedisStore,
+    AsyncTaskManager,
+    ConfigurationError,
+    EmbeddedServer,
+    EvictionWarning,
+    PayloadTooLargeError,
+    RedisStore,
+    StoreAuthenticationError,
+    StoreClosedError,
+    StoreFullError,
+    StoreUnavailableError,
+    Task,
+    TaskManager,
+    TaskState,
+)
+from converge_redis.store import redis_store as store_module
+from tests.support.backends import Backend
+from tests.support.proxy import LossyProxy
+
+
+@pytest.fixture
+def own_server() -> Iterator[tuple[str, Any]]:
+    """A server whose settings a test may change, and a client of it."""
+    with EmbeddedServer() as server, redis.Redis.from_url(server.url) as client:
+        yield server.url, client
+
+
+@pytest.mark.parametrize(
+    "url", ["nonsense", "http://localhost", "redis://localhost:port", "redis://localhost?unknown=1", ""]
+)
+@pytest.mark.parametrize("kind", [RedisStore, AsyncRedisStore])
+def test_a_wrong_url_is_named(kind: type[RedisStore] | type[AsyncRedisStore], url: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        kind.from_url(url)
+    assert repr(url) in str(caught.value)
+
+
+def test_a_password_is_not_shown() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        RedisStore.from_url("redis://user:secret@localhost:port")
+    assert "secret" not in str(caught.value)
+    assert "user:***@localhost" in str(caught.value)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+async def test_an_unreachable_server() -> None:
+    url = f"redis://127.0.0.1:{free_port()}"
+    with pytest.raises(StoreUnavailableError, match="cannot be reached"), RedisStore.from_url(url):
+        pass
+    store = AsyncRedisStore.from_url(url)
+    with pytest.raises(StoreUnavailableError, match="cannot be reached"):
+        await AsyncTaskManager(store).submit(Task())
+    await store.aclose()
+
+
+async def test_a_wrong_password(own_server: tuple[str, Any]) -> None:
+    url, client = own_server
+    client.config_set("requirepass", "right")
+    for wrong in (url, url.replace("unix://", "unix://:wrong@")):
+        with pytest.raises(StoreAuthenticationError, match="password"), RedisStore.from_url(wrong):
+            pass
+        store = AsyncRedisStore.from_url(wrong)
+        with pytest.raises(StoreAuthenticationError, match="password"):
+            await store.open()
+        await store.aclose()
+    with RedisStore.from_url(url.replace("unix://", "unix://:right@")) as good:
+        TaskManager(good).submit(Task())
+
+
+def test_a_server_that_evicts_keys(own_server: tuple[str, Any]) -> None:
+    url, client = own_server
+    client.config_set("maxmemory-policy", "allkeys-lru")
+    with pytest.warns(EvictionWarning, match="maxmemory-policy is allkeys-lru"), RedisStore.from_url(url):
+        pass
+    client.config_set("maxmemory-policy", "noeviction")
+    with RedisStore.from_url(url):
+        pass  # warnings are errors in tests
+
+
+def test_a_full_server(own_server: tuple[str, Any]) -> None:
+    url, client = own_server
+    with RedisStore.from_url(url) as store:
+        manager = TaskManager(store)
+        client.config_set("maxmemory", "1")
+        with pytest.raises(StoreFullError, match="maxmemory"):
+            manager.submit(Task(id="late"))
+        client.config_set("maxmemory", "0")
+        assert manager.get_task("late") is None
+        assert manager.audit() == []
+
+
+def test_clients_that_cannot_serve(real: Backend) -> None:
+    with pytest.raises(ConfigurationError, match="decode_responses"):
+        RedisStore(redis.Redis.from_url(str(real.url), decode_responses=True))
+    with pytest.raises(ConfigurationError, match="decode_responses"):
+        RedisStore.from_url(f"{real.url}&decode_responses=True")
+    not_a_client: Any = object()
+    with pytest.raises(ConfigurationError, match="not object"):
+        RedisStore(not_a_client)
+
+
+def test_shards_must_agree(backend: Backend) -> None:
+    with backend.store("same", 2):
+        pass
+    with (
+        pytest.raises(ConfigurationError, match="shards=2, this store has shards=3"),
+        backend.store("same", 3),
+    ):
+        pass
+
+
+def test_managers_want_their_kind_of_store(real: Backend) -> None:
+    with real.store() as store:
+        wrong: Any = store
+        with pytest.raises(ConfigurationError, match="AsyncTaskManager needs an AsyncRedisStore"):
+            AsyncTaskManager(wrong)
+
+
+async def test_closed_stores_say_so(real: Backend) -> None:
+    store = real.store()
+    manager = TaskManager(store)
+    manager.submit(Task())
+    store.close()
+    store.close()
+    with pytest.raises(StoreClosedError):
+        manager.submit(Task())
+    async_store = real.async_store()
+    await async_store.open()
+    await async_store.aclose()
+    await async_store.aclose()
+    with pytest.raises(StoreClosedError):
+        await AsyncTaskManager(async_store).submit(Task())
+
+
+def test_the_payload_limit_is_the_stores(real: Backend) -> None:
+    with real.store(payload_limit=200) as store:
+        manager = TaskManager(store)
+        task_id = manager.submit(Task(inputs={"x": "y" * 100}))
+        with pytest.raises(PayloadTooLargeError, match="payload_limit is 200"):
+            manager.submit(Task(inputs={"x": "y" * 200}))
+        manager.claim("a", task_id)
+        with pytest.raises(PayloadTooLargeError, match="result takes"):
+            manager.report("a", task_id, "y" * 200)
+        assert manager.report("a", task_id, "y" * 100)
+
+
+def test_stores_without_a_url(monkeypatch: pytest.MonkeyPatch, real: Backend) -> None:
+    monkeypatch.setattr(store_module, "_default", None)
+    monkeypatch.setenv("CONVERGE_REDIS_URL", str(real.url))
+    manager = TaskManager()
+    assert TaskManager().store is manager.store
+    with real.store("converge") as store:
+        assert TaskManager(store).get_task(manager.submit(Task())) is not None
+    manager.store.close()
+
+
+def test_lost_replies_change_nothing(real: Backend) -> None:
+    path = str(real.url).removeprefix("unix://").partition("?")[0]
+    with LossyProxy(path) as proxy, RedisStore.from_url(proxy.url, "test") as store:
+        manager = TaskManager(store)
+
+        def losing(act: Any, replies: int = 2) -> Any:
+            proxy.lose(replies)
+            result = act()
+            assert proxy.left_to_lose == 0
+            return result
+
+        first = losing(lambda: manager.submit(Task(priority=2)))
+        second = losing(lambda: manager.submit(Task(priority=1)))
+        assert losing(lambda: manager.claim("a", first)) is True
+        assert manager.claim("a", first) is False  # another call, of the same agent
+        [task] = losing(lambda: manager.claim_next("a"))
+        assert task.id == second
+        assert manager.counts()["assigned"] == 2
+        assert losing(lambda: manager.start("a", first)) is True
+        assert losing(lambda: manager.release("a", first)) is True
+        assert losing(lambda: manager.cancel_task(first)) is True
+        assert losing(lambda: manager.requeue_task(first)) is True
+        assert losing(lambda: manager.report("a", second, {"x": 1}, claim_token=task.claim_token)) is True
+        assert losing(lambda: manager.fail_task(first, "why")) is True
+        assert losing(lambda: manager.submit_many([Task(id="x"), Task(id="y")]), 1) == ["x", "y"]
+        assert losing(lambda: store.put_if_absent("key", 1)) is True
+        counted = manager.counts()
+        assert (counted["completed"], counted["failed"], counted["pending"]) == (1, 1, 2)
+        attempts = manager.get_task(first)
+        assert attempts is not None
+        assert (attempts.attempts, attempts.state) == (0, TaskState.FAILED)
+        assert manager.audit() == []
+
+
+def test_more_losses_than_retries_are_told(real: Backend) -> None:
+    path = str(real.url).removeprefix("unix://").partition("?")[0]
+    with LossyProxy(path) as proxy, RedisStore.from_url(proxy.url, "test") as store:
+        manager = TaskManager(store)
+        task_id = manager.submit(Task())
+        proxy.lose(100)
+        with pytest.raises(StoreUnavailableError, match="may be made again"):
+            manager.claim("a", task_id)
+        proxy.lose(0)
+        assert [task.id for task in manager.my_claims("a")] == [task_id]

@@ -1,0 +1,122 @@
+"""`converge-redis worker MODULE:HANDLER`, as a process."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from converge_redis import RedisStore, Task, TaskManager
+from tests.support.backends import SECONDS, Backend, until
+
+HANDLERS = """
+import asyncio, pathlib, time
+
+def shout(task):
+    return task.inputs["text"].upper()
+
+async def whisper(task):
+    return task.inputs["text"].lower()
+
+def hang(task):
+    pathlib.Path("begun").touch()
+    time.sleep(600)
+
+class Box:
+    def method(self, task):
+        return "of the box"
+
+box = Box()
+number = 7
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "handlers.py").write_text(HANDLERS)
+    return tmp_path
+
+
+@pytest.fixture
+def manager(real: Backend) -> Iterator[TaskManager]:
+    with RedisStore.from_url(str(real.url), "command") as store:
+        yield TaskManager(store)
+
+
+def start(folder: Path, url: str | None, *arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "converge_redis.cli", "worker", "--namespace", "command", *arguments]
+    environment = {**os.environ, "CONVERGE_REDIS_URL": url or ""}
+    return subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("handler", "result"), [("shout", "TEXT"), ("whisper", "text"), ("box.method", "of the box")]
+)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_works_until_it_is_told_to_end(
+    folder: Path, real: Backend, manager: TaskManager, handler: str, result: str, number: signal.Signals
+) -> None:
+    task_id = manager.submit(Task(inputs={"text": "Text"}))
+    process = start(folder, real.url, f"handlers:{handler}", "--agent-id", "me", "--concurrency", "2")
+    try:
+        task = manager.wait(task_id, timeout=SECONDS)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=SECONDS)
+    finally:
+        process.kill()
+    assert task is not None
+    assert (task.result, task.assigned_to) == (result, "me")
+    assert process.returncode == 0, errors
+    assert "Traceback" not in errors
+
+
+def test_what_does_not_finish_is_given_back(folder: Path, real: Backend, manager: TaskManager) -> None:
+    task_id = manager.submit(Task())
+    process = start(folder, real.url, "handlers:hang", "--grace", "0.1")
+    try:
+        until((folder / "begun").exists)
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=SECONDS)
+    finally:
+        process.kill()
+    assert process.returncode == 0, errors
+    task = manager.get_task(task_id)
+    assert task is not None
+    assert (task.state, task.attempts) == ("pending", 0)
+
+
+@pytest.mark.parametrize(
+    ("handler", "message"),
+    [
+        ("handlers", "MODULE:HANDLER"),
+        ("handlers:nothing", "nothing"),
+        ("no_such_module:handler", "no_such_module"),
+        ("handlers:number", "not a function"),
+    ],
+)
+def test_a_handler_that_is_not_there_is_named(
+    folder: Path, real: Backend, handler: str, message: str
+) -> None:
+    process = start(folder, real.url, handler)
+    try:
+        _, errors = process.communicate(timeout=SECONDS)
+    finally:
+        process.kill()
+    assert process.returncode == 2
+    assert message in errors
+    assert "Traceback" not in errors
+
+
+def test_a_server_has_to_be_named(folder: Path) -> None:
+    process = start(folder, None, "handlers:shout")
+    try:
+        _, errors = process.communicate(timeout=SECONDS)
+    finally:
+        process.kill()
+    assert process.returncode == 2
+    assert "--url" in errors
