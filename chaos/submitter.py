@@ -12,7 +12,7 @@ from converge_redis.errors import ConvergeError
 LEASES = (1.0, 1.3, 2.0)
 TOPICS = (None, None, "a", "b")
 
-Steps = Generator[Act | Pause, Any, bool]
+Procedure = Generator[Act | Pause, Any, bool]
 
 
 class Submitter:
@@ -70,7 +70,7 @@ class Submitter:
             constraints={"claim_ttl_sec": self._random.choice(self._leases)},
         )
 
-    def _submit(self, tasks: list[Task]) -> Steps:
+    def _submit(self, tasks: list[Task]) -> Procedure:
         """Submit tasks until it is told that they are stored; seldom, leave it open."""
         recorded: dict[str, Any] = {
             "tasks": [(task.id, task.constraints["claim_ttl_sec"]) for task in tasks],

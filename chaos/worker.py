@@ -27,7 +27,7 @@ HABITS: dict[Habit, float] = {
 }
 """What a worker does with a task, by how often."""
 
-Steps = Generator[Act | Pause, Any, None]
+Procedure = Generator[Act | Pause, Any, None]
 
 
 class Worker:
@@ -73,7 +73,7 @@ class Worker:
             if self._lost and self._random.random() < 0.1:
                 yield from self._try(self._report(self._lost.pop()))
 
-    def _treat(self, task: Task) -> Steps:
+    def _treat(self, task: Task) -> Procedure:
         habit = self._random.choices([*self._habits], [*self._habits.values()])[0]
         lease = float(task.constraints["claim_ttl_sec"])
         yield Pause(self._random.expovariate(200))
@@ -110,7 +110,7 @@ class Worker:
             case "crash":
                 os._exit(CRASHED)
 
-    def _try(self, todo: Act, again: float = 0.0) -> Steps:
+    def _try(self, todo: Act, again: float = 0.0) -> Procedure:
         """Do something whatever comes of it; perhaps make the same call again where nobody knows."""
         try:
             yield todo

@@ -1,4 +1,4 @@
-"""Decisions."""
+"""Decisions: the names of ``decisions`` in the in-memory interface."""
 
 from converge_redis.executor.decisions import (
     AcceptProposal,

@@ -1,6 +1,6 @@
-"""Policies."""
+"""Policies: the names of ``policies`` in the in-memory interface."""
 
-from converge_redis.executor.executor import ActionPolicy
+from converge_redis.executor.dispatch import ActionPolicy
 from converge_redis.pools.model import (
     AdmissionPolicy,
     CustomAdmission,

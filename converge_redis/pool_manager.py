@@ -1,4 +1,4 @@
-"""Pool management."""
+"""Pool management: the names of ``pool_manager`` in the in-memory interface."""
 
 from converge_redis.pools.manager import AsyncPoolManager, PoolManager
 

@@ -1,4 +1,4 @@
-"""Prometheus."""
+"""Coordination metrics for Prometheus; needs the extra ``converge-redis[prometheus]``."""
 
 from converge_redis.observability.prometheus import PrometheusMetrics
 

@@ -142,7 +142,7 @@ class Script:
             part = _part(self._folder, match[1]) if match else None
             if part is None:
                 self._places.append(place)
-                self._lines.append(line.replace("rarely.", ""))  # tells when a function is made
+                self._lines.append(line.replace("lazy.", ""))  # marks a lazy definition
             elif not part.is_file():
                 self.problems.add(Problem(place, f"there is no {part}"))
             elif part not in self.files:

@@ -1,7 +1,7 @@
-"""What the verbs of auctions share: the space of one auction, and its commitments."""
+"""The context of an auction: what its operations work on, and the secrets of commitments."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, TypeVar
 
@@ -13,22 +13,22 @@ from converge_redis.errors import AuctionExistsError
 
 T = TypeVar("T")
 
-REASONS = {
+REFUSALS = {
     "increment": "it does not beat the standing bid by the increment",
     "leader": "the standing bid is the agent's own",
-    "limit": "the price has not come to the agent's limit",
-    "early": "commitments can be revealed when the auction is closed for bids",
-    "other": "the agent has committed itself to no bid, or to another one",
-    "no_task": "there is no such task",
+    "limit": "the price has not reached the agent's limit",
+    "early": "commitments can be revealed once the auction is closed for bids",
+    "other": "the agent has made no commitment, or another one",
+    "no_task": "the task is unknown",
     "not_pending": "the task is not pending",
     "awarded": "the winner was given another task",
-    "sealed": "nothing about sealed bids can be read before the close",
+    "sealed": "sealed bids cannot be read before the close",
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
-    """What opens a commitment; it stays in the process that bids."""
+class CommitmentSecret:
+    """What reveals a commitment; it stays in the process that bids."""
 
     commitment: str
     amount: str
@@ -37,51 +37,48 @@ class Opening:
 
 
 @dataclass(frozen=True, slots=True)
-class AuctionSpace(Namespace):
-    """A namespace, and the auction of the protocol whose verbs are carried out in it.
+class AuctionContext:
+    """What the operations of one auction work on.
 
     Attributes:
+        namespace: The namespace.
         auction_id: The auction.
-        shard: Where it lives.
-        terms: Its terms; None: whatever they are, somebody else opens it.
-        openings: By agent, what opens the commitments that were made here.
+        shard: The shard that holds it.
+        terms: Its terms; None: another process opens it, with terms that this one does not know.
+        secrets: By agent, the secret of its commitment.
     """
 
-    auction_id: str = ""
-    shard: int = 0
-    terms: AuctionTerms | None = None
-    openings: dict[str, Opening] = field(default_factory=dict, repr=False, compare=False)
-
-    @classmethod
-    def of(
-        cls, space: Namespace, auction_id: str, near_task: str | None, terms: AuctionTerms | None
-    ) -> "AuctionSpace":
-        """Make the same namespace for one auction, in the shard of a task, or else of its id."""
-        given = {part.name: getattr(space, part.name) for part in fields(Namespace) if part.init}
-        shard = space.keys.shard_of(near_task or auction_id)
-        return cls(**given, auction_id=auction_id, shard=shard, terms=terms)
+    namespace: Namespace
+    auction_id: str
+    shard: int
+    terms: AuctionTerms | None
+    secrets: dict[str, CommitmentSecret] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
-        """The digest of the terms; "": any."""
+        """The digest of the terms; ``""``: any terms."""
         return "" if self.terms is None else self.terms.as_arguments()[-1]
 
 
-def about(
-    space: AuctionSpace, script: Script, arguments: tuple[Argument, ...], read: Callable[[Sequence[Any]], T]
+def auction_operation(
+    auction: AuctionContext,
+    script: Script,
+    arguments: tuple[Argument, ...],
+    decode: Callable[[Sequence[Any]], T],
 ) -> Operation[T]:
-    """Return an operation on the auction; other terms than the protocol's are an error."""
+    """Return an operation on the auction; it raises an error where the auction has other terms."""
 
-    def read_known(reply: Sequence[Any]) -> T:
+    def decode_known(reply: Sequence[Any]) -> T:
         if reply[0] == b"OTHER_TERMS":
             raise AuctionExistsError(
-                f"an auction with other terms has the id {space.auction_id!r}; give the new one another id"
+                f"an auction with other terms has the id {auction.auction_id!r}; give the new one another id",
+                auction.auction_id,
             )
-        return read(reply)
+        return decode(reply)
 
-    return Operation(script, space.keys.shard(space.shard), arguments, read_known)
+    return Operation(script, auction.namespace.keys.shard(auction.shard), arguments, decode_known)
 
 
-def commitment_to(amount: str, nonce: str, content: bytes) -> str:
-    """Return what a bidder tells of a bid before the close."""
+def commit(amount: str, nonce: str, content: bytes) -> str:
+    """Return the commitment to a bid: all that leaves the process before the close."""
     return "#" + sha256(f"{nonce} {amount} ".encode() + content).hexdigest()

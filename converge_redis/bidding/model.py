@@ -1,4 +1,4 @@
-"""What an auction is: its terms, its bids, its outcome."""
+"""Auctions: their terms, bids, outcomes and snapshots."""
 
 import math
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Any
 
-from converge_redis.core.validation import check_choice, check_seconds, shown
+from converge_redis.core.validation import short_repr, validate_choice, validate_seconds
 from converge_redis.errors import InvalidTypeError, InvalidValueError
 
 
 class AuctionType(StrEnum):
-    """The rules of an auction."""
+    """The types of auctions."""
 
     FIRST_PRICE_SEALED_BID = "first_price_sealed_bid"
     SECOND_PRICE_SEALED_BID = "second_price_sealed_bid"
@@ -25,31 +25,31 @@ class AuctionType(StrEnum):
 
 
 class AuctionState(StrEnum):
-    """Where an auction stands."""
+    """The states of an auction."""
 
     OPEN = "open"
     REVEALING = "revealing"
     CLOSED = "closed"
 
 
-def check_amount(field: str, value: Any) -> str:
-    """Return an amount as the scripts take it: finite, and exact as a double."""
+def validate_amount(field: str, value: Any) -> str:
+    """Validate an amount, which must be finite and exact as a float, and encode it for scripts."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InvalidTypeError(f"{field} must be a number, not {type(value).__name__} {shown(value)}")
+        raise InvalidTypeError(f"{field} must be a number, not {type(value).__name__} {short_repr(value)}")
     try:
         amount = float(value)
     except OverflowError:
         amount = math.inf
     if not math.isfinite(amount):
-        raise InvalidValueError(f"{field} must be finite, not {shown(value)}")
+        raise InvalidValueError(f"{field} must be finite, not {short_repr(value)}")
     if amount != value:
-        raise InvalidValueError(f"{field} must be exact as a float, which {shown(value)} is not")
+        raise InvalidValueError(f"{field} must be exact as a float, which {short_repr(value)} is not")
     return f"{amount:.17g}"
 
 
 @dataclass(frozen=True, slots=True)
 class AuctionTerms:
-    """The terms of an auction, the same for all who open it; see `BiddingProtocol` for what they mean."""
+    """The terms of an auction, the same in all processes that open it; `BiddingProtocol` explains them."""
 
     auction_type: str
     direction: str = "max"
@@ -64,14 +64,14 @@ class AuctionTerms:
     reveal_sec: float | None = None
 
     def __post_init__(self) -> None:
-        kind = AuctionType(check_choice("auction_type", self.auction_type, AuctionType))
-        check_choice("direction", self.direction, ("max", "min"))
+        kind = AuctionType(validate_choice("auction_type", self.auction_type, AuctionType))
+        validate_choice("direction", self.direction, ("max", "min"))
         for name in ("reserve", "increment", "start_price", "decrement"):
             if getattr(self, name) is not None:
-                check_amount(name, getattr(self, name))
+                validate_amount(name, getattr(self, name))
         for name in ("tick_sec", "deadline_sec", "quiet_sec", "hard_close_sec", "reveal_sec"):
             if getattr(self, name) is not None:
-                check_seconds(name, getattr(self, name))
+                validate_seconds(name, getattr(self, name))
         belongs = {
             "increment": kind == AuctionType.ENGLISH,
             "quiet_sec": kind == AuctionType.ENGLISH,
@@ -88,33 +88,33 @@ class AuctionTerms:
                 raise InvalidValueError(f"{name} must be given in a Dutch auction")
         for name in ("increment", "decrement"):
             if (getattr(self, name) or 0) < 0:
-                raise InvalidValueError(f"{name} must not be negative, not {shown(getattr(self, name))}")
+                raise InvalidValueError(f"{name} must not be negative, not {short_repr(getattr(self, name))}")
         if kind == AuctionType.DUTCH:
-            self._check_way()
+            self._check_price_direction()
 
-    def _check_way(self) -> None:
-        """The price of a Dutch auction goes from the start to the reserve."""
-        assert self.start_price is not None  # noqa: S101 - checked before
+    def _check_price_direction(self) -> None:
+        """Validate that the price of a Dutch auction moves from the start to the reserve."""
+        assert self.start_price is not None  # noqa: S101 - validated before
         sign = -1 if self.direction == "min" else 1
         limit = self.reserve if self.reserve is not None else 0 if self.direction == "max" else math.inf
         if sign * self.start_price < sign * limit:
-            way = "from" if self.direction == "max" else "up to"
+            bound = "from" if self.direction == "max" else "up to"
             raise InvalidValueError(
-                f"start_price must be {way} the reserve {shown(limit)}, not {shown(self.start_price)}"
+                f"start_price must be {bound} the reserve {short_repr(limit)}, not {short_repr(self.start_price)}"
             )
 
     def as_arguments(self) -> tuple[str, ...]:
-        """Return names and values as `open_auction` takes them."""
-        named: dict[str, str] = {"type": str(self.auction_type), "direction": self.direction}
+        """Return names and values as ``open_auction.lua`` takes them."""
+        fields: dict[str, str] = {"type": str(self.auction_type), "direction": self.direction}
         amounts = {"reserve": "reserve", "increment": "increment", "start": "start_price"}
         for name, field in {**amounts, "decrement": "decrement"}.items():
             if getattr(self, field) is not None:
-                named[name] = check_amount(field, getattr(self, field))
+                fields[name] = validate_amount(field, getattr(self, field))
         for name in ("tick", "deadline", "quiet", "hard_close", "reveal"):
             value = getattr(self, f"{name}_sec")
             if value is not None:
-                named["hard" if name == "hard_close" else name] = str(max(1, round(value * 1e6)))
-        flat = tuple(part for item in named.items() for part in item)
+                fields["hard" if name == "hard_close" else name] = str(max(1, round(value * 1e6)))
+        flat = tuple(part for item in fields.items() for part in item)
         return (*flat, "terms", sha256(repr(flat).encode()).hexdigest()[:20])
 
 
@@ -123,12 +123,12 @@ class Bid:
     """A bid as it was recorded.
 
     Attributes:
-        agent_id: Who bids.
-        amount: How much; in a Dutch auction the limit of the one who has accepted the price. None: the bidder
-            has not revealed its commitment.
-        content: What goes with it.
+        agent_id: The agent that bids.
+        amount: The amount; in a Dutch auction the limit of the bidder that accepted the price. None: a commitment
+            that was not revealed.
+        content: Its content.
         sequence: Its number among the bids of the auction, from 1 on.
-        timestamp: When, in seconds since 1970, server time.
+        timestamp: When it was made (server time, Unix seconds).
     """
 
     agent_id: str
@@ -143,11 +143,11 @@ class AuctionOutcome:
     """How an auction ended.
 
     Attributes:
-        winner: Who has won; None: nobody.
-        price: What the winner pays, or with direction min is paid; None: unsold.
+        winner: The winning agent; None: there is none.
+        price: The price that the winner pays, or with direction ``"min"`` receives; None: unsold.
         sequence: The number of the winning bid; None: unsold.
-        reason: ``"sold"``, ``"no_bids"`` or ``"below_reserve"`` (no bid that counts has reached the reserve).
-        closed_at: When, in seconds since 1970, server time.
+        reason: ``"sold"``, ``"no_bids"`` or ``"below_reserve"`` (no valid bid has reached the reserve).
+        closed_at: When it closed (server time, Unix seconds).
     """
 
     winner: str | None
@@ -158,19 +158,19 @@ class AuctionOutcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Auction:
+class AuctionSnapshot:
     """A snapshot of one auction.
 
     Attributes:
-        id: Its id.
-        auction_type: Its rules.
-        state: Open; revealing: commitments can be revealed; closed.
-        version: Grows with each change that can be seen.
-        opened_at: When it was opened, in seconds since 1970, server time.
-        closes_at: When it closes, or has closed for bids; None: when it is resolved.
+        id: The id.
+        auction_type: Its type.
+        state: Its state; commitments can be revealed while it is ``"revealing"``.
+        version: Grows with each visible change.
+        opened_at: When it was opened (server time, Unix seconds).
+        closes_at: When it closes, or has closed, for bids; None: when it is resolved.
         current_price: The price of an open Dutch auction; the standing bid of an English one; else None.
-        leader: Whose the standing bid of an English auction is.
-        outcome: How it ended; None: it goes on.
+        leader: The agent with the standing bid of an English auction.
+        outcome: How it ended; None: it is open.
     """
 
     id: str

@@ -1,19 +1,18 @@
-"""Verbs that read auctions, and wait for them to change."""
+"""Reading auctions: get_auction, outcome, bids, current_price, wait_for_update."""
 
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from converge_redis.bidding.context import REASONS, AuctionSpace, about
-from converge_redis.bidding.model import Auction, AuctionOutcome, AuctionState, AuctionType, Bid
+from converge_redis.bidding.context import REFUSALS, AuctionContext, auction_operation
+from converge_redis.bidding.model import AuctionOutcome, AuctionSnapshot, AuctionState, AuctionType, Bid
 from converge_redis.core.codec import decode
-from converge_redis.core.operation import Operation, Steps, ask
+from converge_redis.core.operation import Operation, Procedure, send
 from converge_redis.core.scripts import Script
-from converge_redis.core.session_replies import fields_of, text_of, time_of
-from converge_redis.core.validation import check_seconds
-from converge_redis.errors import ActRefusedError
-from converge_redis.notifications.watching import Watched, read_look, wait_for
-from converge_redis.tasks.waiters import Look
+from converge_redis.core.session_replies import decode_fields, decode_text, decode_time, refusal
+from converge_redis.core.validation import validate_seconds
+from converge_redis.notifications.waiters import Observation
+from converge_redis.notifications.watchers import WatchedKey, read_observation, wait_for
 
 _GET_AUCTION = Script("bidding/get_auction")
 _GET_BIDS = Script("bidding/get_bids")
@@ -21,144 +20,145 @@ _GET_BIDS = Script("bidding/get_bids")
 BIDS_PER_SCRIPT = 500
 
 
-def bids(space: AuctionSpace) -> Steps[list[Bid]]:
-    """List the bids: of a sealed auction the one of each bidder, of an English one all that were accepted.
+def bids(auction: AuctionContext) -> Procedure[list[Bid]]:
+    """List the bids: of a sealed auction one for each bidder, of an English one all accepted bids.
 
     Returns:
-        The bids, in the order of their sequence numbers; an empty list for an auction that is unknown.
+        The bids, in the order of their sequence numbers; an empty list for an unknown auction.
 
     Raises:
         ActRefusedError: The auction is sealed and not closed; ``reason`` is ``"sealed"``.
     """
-    return [_read_bid(number, row) for number, row, _commitment_, _nonce in (yield from rows(space))]
+    return [_decode_bid(number, row) for number, row, _commitment, _nonce in (yield from bid_rows(auction))]
 
 
-def rows(space: AuctionSpace) -> Steps[list[Sequence[Any]]]:
+def bid_rows(auction: AuctionContext) -> Procedure[list[Sequence[Any]]]:
     """Return the bids as they are stored, each with its number, commitment and nonce."""
     found: list[Sequence[Any]] = []
     word, first = b"MORE", 1
     while word == b"MORE":
-        word, *rows = yield from ask(
-            about(space, _GET_BIDS, (space.auction_id, first, BIDS_PER_SCRIPT), tuple)
-        )
+        arguments = (auction.auction_id, first, BIDS_PER_SCRIPT)
+        word, *rows = yield from send(auction_operation(auction, _GET_BIDS, arguments, tuple))
         found += rows
         first += BIDS_PER_SCRIPT
     if word == b"SEALED":
-        raise ActRefusedError(
-            f"reading the bids of auction {space.auction_id!r} was refused: {REASONS['sealed']}", "sealed"
-        )
+        raise refusal(f"reading the bids of auction {auction.auction_id!r}", REFUSALS, "sealed")
     return found
 
 
-def parts_of(row: bytes) -> tuple[bytes, bytes, bytes, bytes]:
+def split_bid(row: bytes) -> tuple[bytes, bytes, bytes, bytes]:
     """Return the time, amount, agent and content of a stored bid."""
-    at, amount, size, rest = row.split(b" ", 3)
-    return at, amount, rest[: int(size)], rest[int(size) :]
+    made_at, amount, size, rest = row.split(b" ", 3)
+    return made_at, amount, rest[: int(size)], rest[int(size) :]
 
 
-def _read_bid(number: Any, row: bytes) -> Bid:
-    at, amount, agent, content = parts_of(row)
-    hidden = amount.startswith(b"#")
+def _decode_bid(number: Any, row: bytes) -> Bid:
+    made_at, amount, agent, content = split_bid(row)
+    is_hidden = amount.startswith(b"#")
     return Bid(
         agent_id=agent.decode(),
-        amount=None if hidden else float(amount),
-        content=None if hidden else decode(content),
+        amount=None if is_hidden else float(amount),
+        content=None if is_hidden else decode(content),
         sequence=int(number),
-        timestamp=int(at) / 1e6,
+        timestamp=int(made_at) / 1e6,
     )
 
 
-def get_auction(space: AuctionSpace) -> Operation[Auction | None]:
+def get_auction(auction: AuctionContext) -> Operation[AuctionSnapshot | None]:
     """Read the auction.
 
     Returns:
-        A snapshot, of a sealed auction without anything about its bids; None when it was not opened yet, or
-        is no longer kept.
+        A snapshot, which for a sealed auction shows nothing about its bids; None when it was not opened yet, or
+        was deleted after its retention.
     """
-    return about(
-        space,
+    return auction_operation(
+        auction,
         _GET_AUCTION,
-        (space.auction_id, "", 0, ""),
-        lambda reply: None if reply[0] == b"UNKNOWN" else _read_auction(space.auction_id, reply),
+        (auction.auction_id, "", 0, ""),
+        lambda reply: None if reply[0] == b"UNKNOWN" else _decode_auction(auction.auction_id, reply),
     )
 
 
-def outcome(space: AuctionSpace) -> Steps[AuctionOutcome | None]:
-    """Tell how the auction ended.
+def outcome(auction: AuctionContext) -> Procedure[AuctionOutcome | None]:
+    """Return how the auction ended.
 
     Returns:
-        The outcome; None while it goes on, or when it is unknown. Nothing is closed by asking.
+        The outcome; None while it is open, or when it is unknown. The call does not close it.
     """
-    auction = yield from ask(get_auction(space))
-    return auction.outcome if auction else None
+    snapshot = yield from send(get_auction(auction))
+    return snapshot.outcome if snapshot else None
 
 
-def current_price(space: AuctionSpace) -> Steps[float | None]:
-    """Tell the price: of an open Dutch auction by server time, or the standing bid of an English one.
+def current_price(auction: AuctionContext) -> Procedure[float | None]:
+    """Return the price: of an open Dutch auction by server time, of an English one the standing bid.
 
     Returns:
         The price; None where there is none.
     """
-    auction = yield from ask(get_auction(space))
-    return auction.current_price if auction else None
+    snapshot = yield from send(get_auction(auction))
+    return snapshot.current_price if snapshot else None
 
 
 def wait_for_update(
-    space: AuctionSpace, timeout: float | None, *, since: Auction | None = None
-) -> Steps[Auction | None]:
-    """Wait until the auction changes: a bid in an English one, or its close; nothing is polled meanwhile.
+    auction: AuctionContext, timeout: float | None = None, *, since: AuctionSnapshot | None = None
+) -> Procedure[AuctionSnapshot | None]:
+    """Wait until the auction changes, by a bid in an English one, or by its close; the server wakes the call.
 
     Args:
         timeout: The most seconds to wait; None: no limit.
-        since: The snapshot that is known: a later one is returned at once. None: the auction as it is at the
-            time of the call.
+        since: The snapshot that the caller knows; a later one is returned at once. None: the auction at the time
+            of the call.
 
     Returns:
-        A snapshot with the change; that of a closed auction, at once. None when the time is up, or the
-        auction is unknown.
+        A snapshot with the change; at once when the auction is closed. None when the time is up, or the auction
+        is unknown.
 
     Raises:
         StoreClosedError: The store was closed meanwhile.
     """
     if timeout is not None:
-        check_seconds("timeout", timeout, zero=True)
-    known = since or (yield from ask(get_auction(space)))
+        validate_seconds("timeout", timeout, zero=True)
+    known = since or (yield from send(get_auction(auction)))
     if known is None or (since is None and known.state == AuctionState.CLOSED):
         return known
-    return (yield from changed(space, known.version, "", timeout))
+    return (yield from wait_for_change(auction, known.version, "", timeout))
 
 
-def changed(space: AuctionSpace, known: int, what: str, timeout: float | None) -> Steps[Auction | None]:
-    """Wait until the auction is newer than a version; see get_auction.lua for `what`."""
+def wait_for_change(
+    auction: AuctionContext, known: int, change: str, timeout: float | None
+) -> Procedure[AuctionSnapshot | None]:
+    """Wait until the auction is newer than a version; ``get_auction.lua`` lists the changes."""
 
-    def look(listener: str) -> Operation[Look[Auction]]:
-        read = partial(read_look, read=partial(_read_auction, space.auction_id))
-        return about(space, _GET_AUCTION, (space.auction_id, listener, known, what), read)
+    def read_and_watch(listener: str) -> Operation[Observation[AuctionSnapshot]]:
+        decode = partial(read_observation, decode=partial(_decode_auction, auction.auction_id))
+        arguments = (auction.auction_id, listener, known, change)
+        return auction_operation(auction, _GET_AUCTION, arguments, decode)
 
-    return (yield from wait_for(Watched(space.shard, f"auction:{space.auction_id}", look), timeout))
+    watched = WatchedKey(auction.shard, f"auction:{auction.auction_id}", read_and_watch)
+    return (yield from wait_for(watched, timeout))
 
 
-def _read_auction(auction_id: str, reply: Sequence[Any]) -> Auction:
-    told = fields_of(reply[3:])
-    price = reply[2] or told.get("standing")
-    state = AuctionState(told["state"].decode())
+def _decode_auction(auction_id: str, reply: Sequence[Any]) -> AuctionSnapshot:
+    fields = decode_fields(reply[3:])
+    price = reply[2] or fields.get("standing")
+    state = AuctionState(fields["state"].decode())
     outcome = None
     if state == AuctionState.CLOSED:
         outcome = AuctionOutcome(
-            winner=text_of(told, "winner"),
-            price=float(told["price"]) if "price" in told else None,
-            sequence=int(told["place"]) if "winner" in told else None,
-            reason=told["reason"].decode(),
-            closed_at=int(told["ended"]) / 1e6,
+            winner=decode_text(fields, "winner"),
+            price=float(fields["price"]) if "price" in fields else None,
+            sequence=int(fields["place"]) if "winner" in fields else None,
+            reason=fields["reason"].decode(),
+            closed_at=int(fields["ended"]) / 1e6,
         )
-    return Auction(
+    return AuctionSnapshot(
         id=auction_id,
-        auction_type=AuctionType(told["type"].decode()),
+        auction_type=AuctionType(fields["type"].decode()),
         state=state,
-        version=int(told["version"]),
-        opened_at=int(told["opened"]) / 1e6,
-        closes_at=time_of(told, "closes"),
+        version=int(fields["version"]),
+        opened_at=int(fields["opened"]) / 1e6,
+        closes_at=decode_time(fields, "closes"),
         current_price=float(price) if price else None,
-        leader=text_of(told, "leader"),
+        leader=decode_text(fields, "leader"),
         outcome=outcome,
     )

@@ -1,1 +1,1 @@
-"""cache"""
+"""The shared cache: one computation for a whole fleet."""

@@ -1,4 +1,4 @@
-"""Functions whose results are in a shared cache: what `SharedCache.cached` makes."""
+"""Cached functions: functions whose results are in a shared cache, made by `SharedCache.cached`."""
 
 import functools
 import hashlib
@@ -14,11 +14,11 @@ T = TypeVar("T")
 KeyOf = str | Callable[..., str]
 TagsOf = Iterable[str] | Callable[..., Iterable[str]]
 
-LARGEST_ARGUMENTS = 1024 * 1024
+MAX_ARGUMENT_BYTES = 1024 * 1024
 
 
 class _Cache(Protocol):
-    """What a cached function needs of its cache."""
+    """The methods of its cache that a cached function needs."""
 
     @property
     def get_or_compute(self) -> Callable[..., Any]: ...
@@ -28,19 +28,19 @@ class _Cache(Protocol):
 
 
 class _Cached(Generic[P, T]):
-    """What both kinds have in common.
+    """What cached functions and cached coroutine functions have in common.
 
     Args:
         cache: The cache.
         function: The function.
-        key: A format string, or a function of the same arguments; None: made of all arguments.
+        key: A format string, or a function of the same arguments; None: derived from all arguments.
         tags: The tags, or a function of the same arguments.
         ttl: Seconds for which results are fresh.
-        options: More arguments of `get_or_compute`.
+        options: Further arguments of `get_or_compute`.
 
     Raises:
         InvalidTypeError: The function or the key is of the wrong kind.
-        InvalidValueError: The format string names something that is not an argument.
+        InvalidValueError: The format string names something else than an argument.
     """
 
     def __init__(
@@ -76,10 +76,10 @@ class _Cached(Generic[P, T]):
                 return str(self._key).format(**bound.arguments)
             except (KeyError, IndexError, AttributeError) as error:
                 raise InvalidValueError(
-                    f"key {self._key!r} names what is not an argument of {self._name}: {error!r}"
+                    f"key {self._key!r} names something else than an argument of {self._name}: {error!r}"
                 ) from error
         try:
-            stored = encode("arguments", bound.arguments, LARGEST_ARGUMENTS)
+            stored = encode("arguments", bound.arguments, MAX_ARGUMENT_BYTES)
         except InvalidTypeError as error:
             raise InvalidTypeError(f"{self._name} needs key= to be cached: {error}") from error
         return f"{self._name}:{hashlib.sha256(stored).hexdigest()[:32]}"
@@ -95,20 +95,20 @@ class _Cached(Generic[P, T]):
 
 
 class CachedFunction(_Cached[P, T]):
-    """A function whose results all processes share; call it as before."""
+    """A function whose results all processes share; it is called as before."""
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
         """Return the result for these arguments, computed or from the cache."""
-        positional, named = self._arguments(args, kwargs)
-        return cast("T", self._cache.get_or_compute(*positional, **named))
+        arguments, options = self._arguments(args, kwargs)
+        return cast("T", self._cache.get_or_compute(*arguments, **options))
 
-    def forget(self, *args: P.args, **kwargs: P.kwargs) -> None:
+    def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> None:
         """Delete the result for these arguments."""
         self._cache.delete(self.key(*args, **kwargs))
 
 
 class AsyncCachedFunction(_Cached[P, T]):
-    """A coroutine function whose results all processes share; call it as before."""
+    """A coroutine function whose results all processes share; it is called as before."""
 
     def __init__(
         self,
@@ -125,10 +125,10 @@ class AsyncCachedFunction(_Cached[P, T]):
 
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
         """Return the result for these arguments, computed or from the cache."""
-        positional, named = self._arguments(args, kwargs)
-        return cast("T", await self._cache.get_or_compute(*positional, **named))
+        arguments, options = self._arguments(args, kwargs)
+        return cast("T", await self._cache.get_or_compute(*arguments, **options))
 
-    async def forget(self, *args: P.args, **kwargs: P.kwargs) -> None:
+    async def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> None:
         """Delete the result for these arguments."""
         await self._cache.delete(self.key(*args, **kwargs))
 

@@ -1,9 +1,10 @@
-"""The shared cache: one computation for a whole fleet."""
+"""The shared caches: one computation of a value for a whole fleet."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, TypeVar, cast, overload
+from typing import Any, Generic, TypeVar, overload
 
-from converge_redis.cache import operations as caching
+from converge_redis.cache import operations
 from converge_redis.cache.cached_function import (
     AsyncCachedFunction,
     AsyncDecorator,
@@ -13,107 +14,87 @@ from converge_redis.cache.cached_function import (
     P,
     TagsOf,
 )
-from converge_redis.cache.operations import DEFAULT_LOCK_TTL, DEFAULT_PREFIX, CacheSpace
-from converge_redis.cache.statistics import CacheStatistics, CacheTally
-from converge_redis.core.validation import check_id
+from converge_redis.cache.entries import DEFAULT_PREFIX, CacheContext, find_near
+from converge_redis.cache.get_or_compute import DEFAULT_LOCK_TTL, get_or_compute, get_or_compute_near
+from converge_redis.cache.statistics import CacheCounters, CacheStatistics
 from converge_redis.observability.metrics import CoordinationMetrics
 from converge_redis.store.async_redis_store import AsyncRedisStore
-from converge_redis.store.base import AsyncSpacedStore, SpacedStore, async_store, blocking_store
-from converge_redis.store.methods import AsyncFacade, Facade, averb, verb
+from converge_redis.store.base import async_store, blocking_store
+from converge_redis.store.methods import (
+    Asynchronous,
+    Blocking,
+    async_method,
+    async_near_cached_method,
+    method,
+    near_cached_method,
+)
 from converge_redis.store.redis_store import RedisStore
 
+S = TypeVar("S", bound=Any)
 T = TypeVar("T")
 
 
-class SharedCache(Facade):
-    """A cache that all processes with the same store share, for blocking code.
-
-    Its entries are values of the store, under their keys with a prefix; they expire, all of them.
-
-    Args:
-        store: Where the values are; None: ``CONVERGE_REDIS_URL``, else this process's embedded server.
-        prefix: What the keys of its values begin with; caches with different prefixes are apart, tags too.
-        early: How eagerly an entry is computed again before it ends, by one caller while the others still
-            get it: the more, the longer its computation took. 1 is what the paper behind it (XFetch, see
-            `docs/cache.md`) recommends; 0: not before it ends.
-        coordination_metrics: Where to report measurements; see `converge_redis.observability.metrics`.
-
-    Raises:
-        ConfigurationError: No store is given, and neither of the two ways to find one works.
-        InvalidTypeError, InvalidValueError: A setting is malformed.
-    """
+class _Cache(ABC, Generic[S]):
+    """What `SharedCache` and `AsyncSharedCache` have in common."""
 
     def __init__(
         self,
-        store: RedisStore | None = None,
+        store: S | None = None,
         prefix: str = DEFAULT_PREFIX,
         *,
         early: float = 0.0,
         coordination_metrics: CoordinationMetrics | None = None,
     ) -> None:
-        given = blocking_store(self, store)
-        self._tally = CacheTally(check_id("prefix", prefix), coordination_metrics)
-        self._space = CacheSpace.of(given.namespace, prefix, early, self._tally)
-        self._store: SpacedStore = SpacedStore(given, self._space)
-        self._metrics = coordination_metrics
-
-    @property
-    def store(self) -> RedisStore:
-        """The store that the cache is in."""
-        return self._store.store
-
-    _get_or_compute = verb(caching.get_or_compute)
-    get = verb(caching.get)
-    put = verb(caching.put)
-    delete = verb(caching.delete)
-    delete_tags = verb(caching.delete_tags)
-    clear = verb(caching.clear)
-    count = verb(caching.count)
-
-    def get_or_compute(
-        self,
-        key: str,
-        fn: Callable[[], T],
-        ttl: float,
-        *,
-        stale_ttl: float = 0.0,
-        tags: Iterable[str] = (),
-        lock_ttl: float = DEFAULT_LOCK_TTL,
-        on_error: str = "raise",
-    ) -> T:
-        """Return the value under a key; where there is none, compute it, once for all processes that ask.
-
-        The others wait until they are told that it is there. When the process that computes dies, one other
-        takes over within ``lock_ttl``; a computation that takes longer than that keeps its lock.
+        """Make a cache on a store; its entries are values of the store, and all of them expire.
 
         Args:
-            key: The key.
-            fn: Computes the value; called without arguments.
-            ttl: Seconds for which it is fresh.
-            stale_ttl: Seconds after that for which it is still served while one caller computes it anew: that
-                caller waits for it, all others are given the stale value at once.
-            tags: Groups that the value belongs to, for `delete_tags`; at most 100.
-            lock_ttl: Seconds after which another caller computes when this process has died, at least 0.1.
-            on_error: What the caller that computes is given when ``fn`` raises: ``"raise"``, the error;
-                ``"stale"``, the stale value if there is one, else the error.
-
-        Returns:
-            The value, as `fn` returned it or as it was stored.
+            store: Where the values are; None: the default store.
+            prefix: The prefix of its keys; caches with different prefixes are separate, their tags too.
+            early: How eagerly an entry is computed again before it expires, by one caller, while the others still
+                get it: the earlier, the longer its computation took. It is the beta of XFetch
+                (``docs/cache.md``), where 1 is recommended; 0: not before it expires.
+            coordination_metrics: Where to report measurements; see `CoordinationMetrics`.
 
         Raises:
-            ComputeFailedError: The process that this one waited for has failed.
-            InvalidTypeError, InvalidValueError, PayloadTooLargeError: An argument is malformed, ``fn`` asks
-                for this key itself, or what was computed cannot be stored.
+            ConfigurationError: No store is given, and there is no default one.
+            InvalidTypeError, InvalidValueError: A setting is malformed.
         """
-        copies = self._store.near
-        if copies is not None and self._metrics is None and isinstance(key, str):
-            copy = caching.near_copy(self._space, copies, key)
-            if copy is not None:
-                return cast("T", copy.get())
-        found = self._get_or_compute(
-            key, fn, ttl, stale_ttl=stale_ttl, tags=tags, lock_ttl=lock_ttl, on_error=on_error
-        )
-        return cast("T", found)
+        self._store: Any = self._validated_store(store)
+        self._metrics = coordination_metrics
+        counters = CacheCounters(prefix, coordination_metrics)
+        self._target = CacheContext(self._store._namespace, prefix, early, counters)
+
+    @abstractmethod
+    def _validated_store(self, store: S | None) -> S:
+        """Return the given store, or the default one."""
+
+    @property
+    def store(self) -> S:
+        """The store that holds the values."""
+        store: S = self._store
+        return store
+
+    def statistics(self) -> CacheStatistics:
+        """Return the counters of the cache in this process."""
+        return self._target.counters.statistics()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._store!r}, prefix={self._target.prefix!r})"
+
+
+class SharedCache(_Cache[RedisStore], Blocking):
+    """A cache that all processes with the same namespace share, for blocking code."""
+
+    def _validated_store(self, store: RedisStore | None) -> RedisStore:
+        return blocking_store(self, store)
+
+    get = near_cached_method(operations.get, operations.get_near, find_near)
+    get_or_compute = near_cached_method(get_or_compute, get_or_compute_near, find_near)
+    put = method(operations.put)
+    delete = method(operations.delete)
+    delete_tags = method(operations.delete_tags)
+    clear = method(operations.clear)
+    count = method(operations.count)
 
     def cached(
         self,
@@ -129,9 +110,9 @@ class SharedCache(Facade):
 
         Args:
             ttl: See `get_or_compute`.
-            key: The key, as a format string with the names of the function's arguments
-                (``"user:{user_id}"``), or a function of the same arguments that returns it. None: made of
-                the function's module and name and all its arguments, which have to be what the store takes.
+            key: The key, as a format string with the names of the function's arguments (``"user:{user_id}"``), or
+                a function of the same arguments that returns it. None: made of the module and name of the
+                function and all its arguments, which must be of types that the store accepts.
             tags: The tags, or a function of the same arguments that returns them.
             stale_ttl: See `get_or_compute`.
             lock_ttl: See `get_or_compute`.
@@ -144,51 +125,20 @@ class SharedCache(Facade):
 
         return decorate
 
-    def statistics(self) -> CacheStatistics:
-        """Return what the cache has done in this process."""
-        return self._tally.statistics()
 
+class AsyncSharedCache(_Cache[AsyncRedisStore], Asynchronous):
+    """A cache that all processes with the same namespace share, for code on asyncio; see `SharedCache`."""
 
-class AsyncSharedCache(AsyncFacade):
-    """A cache that all processes with the same store share, for code on asyncio; see `SharedCache`.
+    def _validated_store(self, store: AsyncRedisStore | None) -> AsyncRedisStore:
+        return async_store(self, store)
 
-    Args:
-        store: Where the values are; None: ``CONVERGE_REDIS_URL``, else this process's embedded server.
-        prefix: See `SharedCache`.
-        early: See `SharedCache`.
-        coordination_metrics: Where to report measurements; see `converge_redis.observability.metrics`.
-
-    Raises:
-        ConfigurationError: No store is given, and neither of the two ways to find one works.
-        InvalidTypeError, InvalidValueError: A setting is malformed.
-    """
-
-    def __init__(
-        self,
-        store: AsyncRedisStore | None = None,
-        prefix: str = DEFAULT_PREFIX,
-        *,
-        early: float = 0.0,
-        coordination_metrics: CoordinationMetrics | None = None,
-    ) -> None:
-        given = async_store(self, store)
-        self._tally = CacheTally(check_id("prefix", prefix), coordination_metrics)
-        self._space = CacheSpace.of(given.namespace, prefix, early, self._tally)
-        self._store: AsyncSpacedStore = AsyncSpacedStore(given, self._space)
-        self._metrics = coordination_metrics
-
-    @property
-    def store(self) -> AsyncRedisStore:
-        """The store that the cache is in."""
-        return self._store.store
-
-    _get_or_compute = averb(caching.get_or_compute)
-    get = averb(caching.get)
-    put = averb(caching.put)
-    delete = averb(caching.delete)
-    delete_tags = averb(caching.delete_tags)
-    clear = averb(caching.clear)
-    count = averb(caching.count)
+    get = async_near_cached_method(operations.get, operations.get_near, find_near)
+    _get_or_compute = async_near_cached_method(get_or_compute, get_or_compute_near, find_near)
+    put = async_method(operations.put)
+    delete = async_method(operations.delete)
+    delete_tags = async_method(operations.delete_tags)
+    clear = async_method(operations.clear)
+    count = async_method(operations.count)
 
     @overload
     async def get_or_compute(
@@ -229,33 +179,8 @@ class AsyncSharedCache(AsyncFacade):
     ) -> Any:
         """Return the value under a key; where there is none, compute it, once for all processes that ask.
 
-        The others wait until they are told that it is there. When the process that computes dies, one other
-        takes over within ``lock_ttl``; a computation that takes longer than that keeps its lock.
-
-        Args:
-            key: The key.
-            fn: Computes the value; called without arguments, and awaited if it is a coroutine function.
-            ttl: Seconds for which it is fresh.
-            stale_ttl: Seconds after that for which it is still served while one caller computes it anew: that
-                caller waits for it, all others are given the stale value at once.
-            tags: Groups that the value belongs to, for `delete_tags`; at most 100.
-            lock_ttl: Seconds after which another caller computes when this process has died, at least 0.1.
-            on_error: What the caller that computes is given when ``fn`` raises: ``"raise"``, the error;
-                ``"stale"``, the stale value if there is one, else the error.
-
-        Returns:
-            The value, as `fn` returned it or as it was stored.
-
-        Raises:
-            ComputeFailedError: The process that this one waited for has failed.
-            InvalidTypeError, InvalidValueError, PayloadTooLargeError: An argument is malformed, ``fn`` asks
-                for this key itself, or what was computed cannot be stored.
+        See `SharedCache.get_or_compute`; ``fn`` may be a plain function or a coroutine function.
         """
-        copies = self._store.near
-        if copies is not None and self._metrics is None and isinstance(key, str):
-            copy = caching.near_copy(self._space, copies, key)
-            if copy is not None:
-                return copy.get()
         return await self._get_or_compute(
             key, fn, ttl, stale_ttl=stale_ttl, tags=tags, lock_ttl=lock_ttl, on_error=on_error
         )
@@ -270,23 +195,10 @@ class AsyncSharedCache(AsyncFacade):
         lock_ttl: float = DEFAULT_LOCK_TTL,
         on_error: str = "raise",
     ) -> AsyncDecorator:
-        """Decorate a coroutine function: its results are shared by all processes; see `SharedCache.cached`.
-
-        Args:
-            ttl: See `get_or_compute`.
-            key: See `SharedCache.cached`.
-            tags: See `SharedCache.cached`.
-            stale_ttl: See `get_or_compute`.
-            lock_ttl: See `get_or_compute`.
-            on_error: See `get_or_compute`.
-        """
+        """Decorate a coroutine function: its results are shared by all processes; see `SharedCache.cached`."""
 
         def decorate(function: Callable[P, Awaitable[T]]) -> AsyncCachedFunction[P, T]:
             options = {"stale_ttl": stale_ttl, "lock_ttl": lock_ttl, "on_error": on_error}
             return AsyncCachedFunction(self, function, key, tags, ttl, options)
 
         return decorate
-
-    def statistics(self) -> CacheStatistics:
-        """Return what the cache has done in this process."""
-        return self._tally.statistics()

@@ -1,4 +1,4 @@
-"""What a shared cache has done: counted by instance, and reported to metrics."""
+"""Statistics of a shared cache: counted per object, and reported to metrics."""
 
 import logging
 from dataclasses import dataclass
@@ -13,18 +13,18 @@ _log = logging.getLogger("converge_redis")
 
 @dataclass(frozen=True, slots=True)
 class CacheStatistics:
-    """What a cache has done since it was made, in this process.
+    """Counters of a cache since it was made, in this process.
 
     Attributes:
-        hits: Reads that the server answered with a fresh entry.
-        near_hits: Reads that a near copy answered.
+        hits: Reads that found a fresh entry on the server.
+        near_hits: Reads that found an entry in the near cache.
         misses: Reads that found no fresh entry.
         waits: Misses that waited while another caller computed.
-        computes: Computations begun here.
+        computes: Computations begun by this object.
         failures: Those of them that raised an error.
-        stale_serves: Reads that were given an entry that is no longer fresh.
-        bytes_read: Bytes of entries that came from the server.
-        bytes_written: Bytes of values that were sent there.
+        stale_serves: Reads that returned a stale entry.
+        bytes_read: Bytes of entries received from the server.
+        bytes_written: Bytes of values sent to the server.
     """
 
     hits: int = 0
@@ -38,12 +38,12 @@ class CacheStatistics:
     bytes_written: int = 0
 
 
-class CacheTally:
-    """Counts.
+class CacheCounters:
+    """The counters of one cache.
 
     Args:
-        cache: The cache's prefix.
-        metrics: Where to report to; None: nowhere.
+        cache: The prefix of the cache.
+        metrics: Where to report them too; None: nowhere.
     """
 
     def __init__(self, cache: str, metrics: CoordinationMetrics | None) -> None:
@@ -52,7 +52,7 @@ class CacheTally:
         self._counts = dict.fromkeys(CacheStatistics.__dataclass_fields__, 0)
 
     def add(self, event: str, number: int = 1) -> None:
-        """Count something. Failing metrics are only logged."""
+        """Add to a counter. Errors of the metrics object are only logged."""
         self._counts[event] += number
         if self._metrics is not None:
             try:
@@ -61,7 +61,7 @@ class CacheTally:
                 _log.exception("coordination_metrics failed")
 
     def hit(self, size: int) -> None:
-        """Count an entry that came from the server fresh."""
+        """Count a fresh entry from the server."""
         if self._metrics is None:
             self._counts["hits"] += 1
             self._counts["bytes_read"] += size
@@ -70,5 +70,5 @@ class CacheTally:
             self.add("bytes_read", size)
 
     def statistics(self) -> CacheStatistics:
-        """Return what was counted so far."""
+        """Return the counters."""
         return CacheStatistics(**self._counts)

@@ -12,7 +12,7 @@ import click
 if TYPE_CHECKING:
     from converge_redis.server.embedded import AppendFsync
 
-_CHECK_SECONDS = 0.5  # how often to look whether the server and the parent are still there
+_CHECK_SECONDS = 0.5  # how often to check that the server and the parent process still run
 
 
 def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -49,25 +49,25 @@ def main() -> None:
     help="TCP port of 127.0.0.1 to listen on.",
 )
 @click.option(
-    "--socket-only", is_flag=True, help="Listen on a unix socket that only you can open, and not on TCP."
+    "--socket-only", is_flag=True, help="OnListener on a unix socket that only you can open, and not on TCP."
 )
 @click.option(
     "--data-dir",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Keep the data in this folder. Without it, they end with the server.",
+    help="Keep the data in this folder. Without it, the data is lost when the server stops.",
 )
 @click.option(
     "--appendfsync",
     type=click.Choice(["everysec", "always"]),
     default="everysec",
     show_default=True,
-    help="When the data in --data-dir are flushed to disk.",
+    help="When the data in --data-dir is flushed to disk.",
 )
 @click.option(
     "--with-parent/--outlive-parent",
     default=True,
     show_default=True,
-    help="Stop when the process that ran this command has ended, or keep on.",
+    help="Whether to stop when the process that ran this command has ended.",
 )
 def server(port: int, socket_only: bool, data_dir: Path | None, appendfsync: str, with_parent: bool) -> None:
     """Run a server on this machine for as long as this command runs.
@@ -75,7 +75,7 @@ def server(port: int, socket_only: bool, data_dir: Path | None, appendfsync: str
     The first line of the output is its URL. SIGINT (Ctrl-C) and SIGTERM stop it.
     """
     parent = os.getppid()
-    # The handler must not raise: an exception that comes up inside a destructor or a callback is dropped.
+    # The handler must not raise: an exception inside a destructor or a callback would be dropped.
     signals: SimpleQueue[int] = SimpleQueue()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda received, _frame: signals.put(received))
@@ -97,7 +97,7 @@ def server(port: int, socket_only: bool, data_dir: Path | None, appendfsync: str
                 # Not by PR_SET_PDEATHSIG: that would fire when the thread that ran this command ends.
                 if with_parent and os.getppid() != parent:
                     return
-            raise EmbeddedServerError(f"the server ended by itself; its last lines:\n{own.log_tail()}")
+            raise EmbeddedServerError(f"the server ended unexpectedly; its last lines:\n{own.log_tail()}")
     except EmbeddedServerError as error:
         raise click.ClickException(str(error)) from error
 
@@ -132,16 +132,22 @@ def demo(path: Path | None, url: str | None) -> None:
     required=True,
     help="Server where the tasks are.",
 )
-@click.option("--namespace", default="converge", show_default=True, help="The fleet's corner of the server.")
+@click.option("--namespace", default="converge", show_default=True, help="The prefix of the fleet's keys.")
 @click.option(
     "--shards", type=click.IntRange(1), default=1, show_default=True, help="As in the fleet's stores."
 )
 @click.option("--agent-id", help="The agent that claims.  [default: host name and process id]")
 @click.option("--pool", "pools", multiple=True, help="A pool of the agent; may be repeated.")
-@click.option("--topic", "topics", multiple=True, help="A topic that it takes; may be repeated.")
-@click.option("--capability", "capabilities", multiple=True, help="What it can do; may be repeated.")
+@click.option("--topic", "topics", multiple=True, help="A topic of the agent; may be repeated.")
 @click.option(
-    "--concurrency", type=click.IntRange(1, 1000), default=1, show_default=True, help="Tasks at a time."
+    "--capability", "capabilities", multiple=True, help="A capability of the agent; may be repeated."
+)
+@click.option(
+    "--concurrency",
+    type=click.IntRange(1, 1000),
+    default=1,
+    show_default=True,
+    help="Tasks at the same time.",
 )
 @click.option(
     "--retries",
@@ -172,9 +178,9 @@ def worker(
 ) -> None:
     """Work on tasks with a function of yours.
 
-    HANDLER is called with each task; what it returns is the result. It may be a coroutine function. Modules
-    are looked for in the working directory too. A filter that is not given is not applied. SIGTERM and SIGINT
-    (Ctrl-C) let running handlers finish, and end the worker.
+    HANDLER is called with each task, and returns its result. It may be a coroutine function. Modules are searched
+    in the working directory too. A filter that is not given is not applied. SIGTERM and SIGINT (Ctrl-C) let
+    running handlers finish, and end the worker.
     """
     import logging  # noqa: PLC0415
     import socket  # noqa: PLC0415
@@ -203,7 +209,7 @@ def worker(
 
 
 def _load(name: str) -> Any:
-    """Import what ``module:attribute`` names."""
+    """Import the handler ``module:attribute``."""
     import importlib  # noqa: PLC0415
     import sys  # noqa: PLC0415
 

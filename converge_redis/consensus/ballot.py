@@ -1,57 +1,37 @@
-"""Ballots: votes of a whole fleet, with one decision."""
+"""Ballots: votes of a whole fleet, each with one decision."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
-from typing import Any, Self
+from typing import Any, Generic, Self, TypeVar
 
-from converge_redis.consensus import operations as voting
-from converge_redis.consensus.model import BallotState, BallotTerms
-from converge_redis.consensus.operations import BallotSpace
-from converge_redis.consensus.tally import Tally, VotingMethod
+from converge_redis.consensus import operations
+from converge_redis.consensus.context import BallotContext
+from converge_redis.consensus.model import BallotTerms, fraction_of, roll_of
+from converge_redis.consensus.tally import VotingMethod
 from converge_redis.core.ids import uuid7
-from converge_redis.core.validation import check_id
+from converge_redis.core.validation import validate_id
 from converge_redis.observability.metrics import CoordinationMetrics
 from converge_redis.store.async_redis_store import AsyncRedisStore
-from converge_redis.store.base import AsyncSpacedStore, SpacedStore, async_store, blocking_store
-from converge_redis.store.methods import AsyncFacade, Facade, averb, verb
+from converge_redis.store.base import async_store, blocking_store
+from converge_redis.store.methods import Asynchronous, Blocking, async_method, method
 from converge_redis.store.redis_store import RedisStore
 
-__all__ = ["AsyncBallot", "Ballot", "BallotState", "Tally", "VotingMethod"]
+S = TypeVar("S", bound=Any)
 
 TWO_THIRDS = Fraction(2, 3)
 
 
-class Ballot(Facade):
-    """One vote of many agents, for blocking code; all processes with the same store and id share it.
-
-    Each agent has one vote. The ballot closes at its deadline, by `close`, or when all on the roll have voted
-    for good.
-
-    Args:
-        store: Where the state is; None: ``CONVERGE_REDIS_URL``, else this process's embedded server.
-        vote_id: Its id; None: a new one, see the attribute ``vote_id``.
-        options: What may be voted for; they count by value. None: anything but None.
-        voters: Who may vote, each once or with an integer weight, frozen at the opening; None: everybody.
-        method: How the votes decide, one of `VotingMethod`; ties are no decision.
-        quorum: How many have to vote for there to be a decision; None: one.
-        threshold: The part of the weight that a supermajority needs: a ``Fraction``, or a number that is
-            taken for the nearest fraction with a denominator of at most 10,000.
-        revisable: Whether a vote may be changed until the close.
-        secret: Whether votes cannot be read before the close.
-        deadline_sec: Seconds from the opening until it closes; None: never.
-        coordination_metrics: Where to report measurements; see `converge_redis.observability.metrics`.
+class _Ballot(ABC, Generic[S]):
+    """What `Ballot` and `AsyncBallot` have in common.
 
     Attributes:
         vote_id: The id of the ballot.
-
-    Raises:
-        ConfigurationError: No store is given, and neither of the two ways to find one works.
-        InvalidTypeError, InvalidValueError: The terms are malformed.
     """
 
     def __init__(
         self,
-        store: RedisStore | None = None,
+        store: S | None = None,
         vote_id: str | None = None,
         *,
         options: Iterable[Any] | None = None,
@@ -64,154 +44,112 @@ class Ballot(Facade):
         deadline_sec: float | None = None,
         coordination_metrics: CoordinationMetrics | None = None,
     ) -> None:
+        """Make a ballot with these terms; `open` or the first vote opens it.
+
+        Args:
+            store: Where the state is; None: the default store.
+            vote_id: Its id; None: a new one, see the attribute ``vote_id``.
+            options: The options, which count by value. None: any value but None.
+            voters: The agents that may vote, each with weight one, or a mapping to integer weights; frozen at the
+                opening. None: any agent may vote.
+            method: How the votes decide, one of `VotingMethod`; ties are no decision.
+            quorum: How many agents must vote for a decision; None: one.
+            threshold: The part of the weight that a supermajority needs: a ``Fraction``, or a number that is
+                replaced by the nearest fraction with a denominator of at most 10,000.
+            revisable: Whether a vote may be changed until the close.
+            secret: Whether votes cannot be read before the close.
+            deadline_sec: Seconds from the opening to the close; None: it closes by `close`, or when all voters
+                have voted for good.
+            coordination_metrics: Where to report measurements; see `CoordinationMetrics`.
+
+        Raises:
+            ConfigurationError: No store is given, and there is no default one.
+            InvalidTypeError, InvalidValueError: The terms are malformed.
+        """
         terms = BallotTerms(
             None if options is None else tuple(options),
-            None if voters is None else voting.roll_of(voters),
+            None if voters is None else roll_of(voters),
             method,
             quorum,
-            voting.fraction(threshold),
+            fraction_of(threshold),
             revisable,
             secret,
             deadline_sec,
         )
-        self._set_up(terms, blocking_store(self, store), vote_id, coordination_metrics)
+        self._set_up(terms, store, vote_id, coordination_metrics)
 
     @classmethod
     def of(
         cls,
         vote_id: str,
-        store: RedisStore | None = None,
+        store: S | None = None,
+        *,
         coordination_metrics: CoordinationMetrics | None = None,
     ) -> Self:
-        """Take part in a ballot that somebody else opens, whatever its terms.
+        """Join a ballot that another process opens, by its id.
 
         Args:
             vote_id: Its id.
-            store: See the class.
-            coordination_metrics: See the class.
+            store: See the constructor.
+            coordination_metrics: See the constructor.
         """
         ballot = cls.__new__(cls)
-        ballot._set_up(None, blocking_store(ballot, store), vote_id, coordination_metrics)
+        ballot._set_up(None, store, vote_id, coordination_metrics)
         return ballot
 
     def _set_up(
         self,
         terms: BallotTerms | None,
-        store: RedisStore,
+        store: S | None,
         vote_id: str | None,
         metrics: CoordinationMetrics | None,
     ) -> None:
-        self.vote_id = uuid7() if vote_id is None else check_id("vote_id", vote_id)
-        space = BallotSpace.of(store.namespace, self.vote_id, terms)
-        self._store: SpacedStore = SpacedStore(store, space)
+        self.vote_id = uuid7() if vote_id is None else validate_id("vote_id", vote_id)
+        self._store: Any = self._validated_store(store)
         self._metrics = metrics
+        self._target = BallotContext(self._store._namespace, self.vote_id, terms)
+
+    @abstractmethod
+    def _validated_store(self, store: S | None) -> S:
+        """Return the given store, or the default one."""
 
     @property
-    def store(self) -> RedisStore:
-        """The store that the ballot is in."""
-        return self._store.store
+    def store(self) -> S:
+        """The store that holds the ballot."""
+        store: S = self._store
+        return store
 
-    open = verb(voting.open)
-    vote = verb(voting.vote)
-    close = verb(voting.close)
-    get_ballot = verb(voting.get_ballot)
-    result = verb(voting.result)
-    wait_for_result = verb(voting.wait_for_result)
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(vote_id={self.vote_id!r}, store={self._store!r})"
 
 
-class AsyncBallot(AsyncFacade):
-    """One vote of many agents, for code on asyncio; all processes with the same store and id share it.
+class Ballot(_Ballot[RedisStore], Blocking):
+    """One vote of many agents, for blocking code; all processes with the same namespace and id share it.
 
-    Each agent has one vote. The ballot closes at its deadline, by `close`, or when all on the roll have voted
-    for good.
-
-    Args:
-        store: Where the state is; None: ``CONVERGE_REDIS_URL``, else this process's embedded server.
-        vote_id: Its id; None: a new one, see the attribute ``vote_id``.
-        options: What may be voted for; they count by value. None: anything but None.
-        voters: Who may vote, each once or with an integer weight, frozen at the opening; None: everybody.
-        method: How the votes decide, one of `VotingMethod`; ties are no decision.
-        quorum: How many have to vote for there to be a decision; None: one.
-        threshold: The part of the weight that a supermajority needs: a ``Fraction``, or a number that is
-            taken for the nearest fraction with a denominator of at most 10,000.
-        revisable: Whether a vote may be changed until the close.
-        secret: Whether votes cannot be read before the close.
-        deadline_sec: Seconds from the opening until it closes; None: never.
-        coordination_metrics: Where to report measurements; see `converge_redis.observability.metrics`.
-
-    Attributes:
-        vote_id: The id of the ballot.
-
-    Raises:
-        ConfigurationError: No store is given, and neither of the two ways to find one works.
-        InvalidTypeError, InvalidValueError: The terms are malformed.
+    Each agent has one vote. The ballot closes at its deadline, by `close`, or when all agents on the roll have
+    voted for good.
     """
 
-    def __init__(
-        self,
-        store: AsyncRedisStore | None = None,
-        vote_id: str | None = None,
-        *,
-        options: Iterable[Any] | None = None,
-        voters: Iterable[str] | Mapping[str, int] | None = None,
-        method: str = VotingMethod.MAJORITY,
-        quorum: int | None = None,
-        threshold: Fraction | float = TWO_THIRDS,
-        revisable: bool = False,
-        secret: bool = True,
-        deadline_sec: float | None = None,
-        coordination_metrics: CoordinationMetrics | None = None,
-    ) -> None:
-        terms = BallotTerms(
-            None if options is None else tuple(options),
-            None if voters is None else voting.roll_of(voters),
-            method,
-            quorum,
-            voting.fraction(threshold),
-            revisable,
-            secret,
-            deadline_sec,
-        )
-        self._set_up(terms, async_store(self, store), vote_id, coordination_metrics)
+    def _validated_store(self, store: RedisStore | None) -> RedisStore:
+        return blocking_store(self, store)
 
-    @classmethod
-    def of(
-        cls,
-        vote_id: str,
-        store: AsyncRedisStore | None = None,
-        coordination_metrics: CoordinationMetrics | None = None,
-    ) -> Self:
-        """Take part in a ballot that somebody else opens, whatever its terms.
+    open = method(operations.open)
+    vote = method(operations.vote)
+    close = method(operations.close)
+    get_ballot = method(operations.get_ballot)
+    result = method(operations.result)
+    wait_for_result = method(operations.wait_for_result)
 
-        Args:
-            vote_id: Its id.
-            store: See the class.
-            coordination_metrics: See the class.
-        """
-        ballot = cls.__new__(cls)
-        ballot._set_up(None, async_store(ballot, store), vote_id, coordination_metrics)
-        return ballot
 
-    def _set_up(
-        self,
-        terms: BallotTerms | None,
-        store: AsyncRedisStore,
-        vote_id: str | None,
-        metrics: CoordinationMetrics | None,
-    ) -> None:
-        self.vote_id = uuid7() if vote_id is None else check_id("vote_id", vote_id)
-        space = BallotSpace.of(store.namespace, self.vote_id, terms)
-        self._store: AsyncSpacedStore = AsyncSpacedStore(store, space)
-        self._metrics = metrics
+class AsyncBallot(_Ballot[AsyncRedisStore], Asynchronous):
+    """One vote of many agents, for code on asyncio; see `Ballot`."""
 
-    @property
-    def store(self) -> AsyncRedisStore:
-        """The store that the ballot is in."""
-        return self._store.store
+    def _validated_store(self, store: AsyncRedisStore | None) -> AsyncRedisStore:
+        return async_store(self, store)
 
-    open = averb(voting.open)
-    vote = averb(voting.vote)
-    close = averb(voting.close)
-    get_ballot = averb(voting.get_ballot)
-    result = averb(voting.result)
-    wait_for_result = averb(voting.wait_for_result)
+    open = async_method(operations.open)
+    vote = async_method(operations.vote)
+    close = async_method(operations.close)
+    get_ballot = async_method(operations.get_ballot)
+    result = async_method(operations.result)
+    wait_for_result = async_method(operations.wait_for_result)

@@ -1,14 +1,14 @@
-"""Votes that are counted in one process, by pure functions."""
+"""Counting votes in one process, by pure functions."""
 
 from collections.abc import Hashable, Iterable
 from typing import Any
 
-from converge_redis.core.validation import shown
+from converge_redis.core.validation import short_repr
 from converge_redis.errors import InvalidTypeError
 
 
 class Consensus:
-    """Ways to decide by votes: pure functions of the votes that were cast.
+    """Decisions by vote: pure functions of the votes that were cast.
 
     Options count by value: equal dicts, lists and sets are one option, lists and tuples alike; True is not 1.
     """
@@ -18,15 +18,15 @@ class Consensus:
         """Return the option with more than half of the votes.
 
         Args:
-            votes: The options that were voted for, one for each vote.
+            votes: The option of each vote.
 
         Returns:
-            The option, as it was first voted for; None when none has more than half, or there are no votes.
+            The option, as it came first; None when none has more than half, or there are no votes.
 
         Raises:
             InvalidTypeError: The votes, or an option among them, cannot be counted.
         """
-        counts = counted(_each_once(votes))
+        counts = weigh(_each_once(votes))
         total = sum(count for _, count in counts)
         return next((option for option, count in counts if 2 * count > total), None)
 
@@ -35,25 +35,25 @@ class Consensus:
         """Return the option with more votes than any other.
 
         Args:
-            votes: The options that were voted for, one for each vote.
+            votes: The option of each vote.
 
         Returns:
-            The option, as it was first voted for; None when several have most votes, or there are no votes.
+            The option, as it came first; None for a tie, or when there are no votes.
 
         Raises:
             InvalidTypeError: The votes, or an option among them, cannot be counted.
         """
-        return first_of(counted(_each_once(votes)))
+        return winner(weigh(_each_once(votes)))
 
 
 def _each_once(votes: Iterable[Any]) -> Iterable[tuple[Any, int]]:
     if isinstance(votes, str | bytes) or not isinstance(votes, Iterable):
-        raise InvalidTypeError(f"votes must be a list of options, not {shown(votes)}")
+        raise InvalidTypeError(f"votes must be a list of options, not {short_repr(votes)}")
     return ((option, 1) for option in votes)
 
 
-def counted(votes: Iterable[tuple[Any, int]]) -> list[tuple[Any, int]]:
-    """Return each option with the weight of its votes, in the order in which they were first voted for."""
+def weigh(votes: Iterable[tuple[Any, int]]) -> list[tuple[Any, int]]:
+    """Return each option with the weight of its votes, in the order in which they first came up."""
     options: dict[Hashable, Any] = {}
     weights: dict[Hashable, int] = {}
     for option, weight in votes:
@@ -63,15 +63,15 @@ def counted(votes: Iterable[tuple[Any, int]]) -> list[tuple[Any, int]]:
     return [(options[value], weight) for value, weight in weights.items()]
 
 
-def first_of(counts: list[tuple[Any, int]]) -> Any | None:
-    """Return the option with more weight than any other; None for ties, and for no options."""
+def winner(counts: list[tuple[Any, int]]) -> Any | None:
+    """Return the option with more weight than any other; None for a tie, and for no options."""
     most = max((weight for _, weight in counts), default=0)
     first = [option for option, weight in counts if weight == most]
     return first[0] if len(first) == 1 else None
 
 
 def _value(option: Any) -> Hashable:
-    """Return something that is equal for options that count as one."""
+    """Return a key that is equal for options that count as one."""
     if isinstance(option, dict):
         return "dict", frozenset((_value(key), _value(value)) for key, value in option.items())
     if isinstance(option, list | tuple):
@@ -84,6 +84,6 @@ def _value(option: Any) -> Hashable:
         hash(option)
     except TypeError:
         raise InvalidTypeError(
-            f"votes cannot be counted for {shown(option)}: it has no value to compare"
+            f"votes cannot be counted for {short_repr(option)}: it cannot be compared by value"
         ) from None
     return ("bool" if isinstance(option, bool) else "value"), option

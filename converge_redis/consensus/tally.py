@@ -1,4 +1,4 @@
-"""How ballots decide: a pure function of the votes that count."""
+"""The tally: how the votes of a ballot decide, as a pure function."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,11 +6,11 @@ from enum import StrEnum
 from fractions import Fraction
 from typing import Any
 
-from converge_redis.consensus.counting import counted, first_of
+from converge_redis.consensus.counting import weigh, winner
 
 
 class VotingMethod(StrEnum):
-    """How votes decide."""
+    """The methods by which votes decide."""
 
     MAJORITY = "majority"
     PLURALITY = "plurality"
@@ -21,14 +21,14 @@ class VotingMethod(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What came of a ballot.
+    """The result of a ballot.
 
     Attributes:
-        decision: The option that has won; None: none has.
+        decision: The winning option; None: there is none.
         reason: ``"decided"``, ``"no_quorum"``, or ``"no_decision"``: a tie, or too few votes for one option.
-        counts: Each option that was voted for, with the weight of its votes, the heaviest first.
-        ballots: How many have voted.
-        weight: The weight of all of them together.
+        counts: Each option with the weight of its votes, the heaviest first.
+        ballots: The number of agents that have voted.
+        weight: The sum of their weights.
     """
 
     decision: Any
@@ -45,16 +45,16 @@ def tally(
     quorum: int | None = None,
     threshold: Fraction = Fraction(2, 3),
 ) -> Tally:
-    """Count votes; of ties comes no decision.
+    """Count votes; a tie is no decision.
 
     Args:
         method: One of `VotingMethod`. Majority: more than half of the weight that was cast; plurality: more
             than any other option; supermajority: at least the threshold's part of it; unanimous: all of it;
-            approval: a vote is a list of options, and the one that most approve of wins (Brams and Fishburn,
+            approval: a vote is a list of options, and the option with most approvals wins (Brams and Fishburn,
             Approval Voting, 1978).
-        votes: The choices with the weights of those who made them.
-        quorum: How many have to vote for there to be a decision; None: one.
-        threshold: The part that a supermajority needs.
+        votes: The options with the weights of the voters.
+        quorum: How many agents must vote for a decision; None: one.
+        threshold: The part of the weight that a supermajority needs.
 
     Returns:
         The decision, and the counts behind it.
@@ -62,16 +62,16 @@ def tally(
     cast = list(votes)
     weight = sum(each for _, each in cast)
     if method == VotingMethod.APPROVAL:
-        named = ((option, each) for choice, each in cast for option, _ in counted((one, 1) for one in choice))
-        counts = counted(named)
+        named = ((option, each) for choice, each in cast for option, _ in weigh((one, 1) for one in choice))
+        counts = weigh(named)
     else:
-        counts = counted(cast)
-    best = first_of(counts)
-    of_best = max((each for _, each in counts), default=0)
+        counts = weigh(cast)
+    best = winner(counts)
+    best_weight = max((each for _, each in counts), default=0)
     enough = {
-        VotingMethod.MAJORITY: 2 * of_best > weight,
-        VotingMethod.SUPERMAJORITY: of_best >= threshold * weight,
-        VotingMethod.UNANIMOUS: of_best == weight,
+        VotingMethod.MAJORITY: 2 * best_weight > weight,
+        VotingMethod.SUPERMAJORITY: best_weight >= threshold * weight,
+        VotingMethod.UNANIMOUS: best_weight == weight,
     }.get(VotingMethod(method), True)
     reason = "decided" if best is not None and enough else "no_decision"
     if len(cast) < (quorum or 1):

@@ -1,4 +1,4 @@
-"""The Contract Net."""
+"""The Contract Net: calls for proposals."""
 
 from converge_redis.contract_net.model import CallForProposals, CallState, ContractProposal
 from converge_redis.contract_net.protocol import AsyncContractNet, ContractNet

@@ -1,4 +1,4 @@
-"""What a call for proposals is."""
+"""Calls for proposals: their states, proposals and snapshots."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -6,7 +6,7 @@ from typing import Any
 
 
 class CallState(StrEnum):
-    """Where a call for proposals stands; in the last two it is over."""
+    """The states of a call for proposals; the last two are terminal."""
 
     OPEN = "open"
     AWARDED = "awarded"
@@ -18,9 +18,9 @@ class ContractProposal:
     """A proposal to do a task.
 
     Attributes:
-        agent_id: Who proposes.
-        content: What it proposes.
-        timestamp: When, in seconds since 1970, server time.
+        agent_id: The agent that proposes.
+        content: Its content.
+        timestamp: When it was made (server time, Unix seconds).
     """
 
     agent_id: str
@@ -33,17 +33,17 @@ class CallForProposals:
     """A snapshot of one call for proposals.
 
     Attributes:
-        task_id: The task that is to be awarded.
-        initiator_id: Who calls.
-        invitees: Who may propose.
-        state: Where it stands.
-        opened_at: When it was made, in seconds since 1970, server time.
-        reply_by: Until when replies are taken.
-        lapses_at: When it is over without an award.
-        ended_at: When it was awarded, or has lapsed.
-        proposals: Those that stand, the earliest first.
-        refusals: By agent why it refused.
-        contractor_id: Who was awarded the task.
+        task_id: The task.
+        initiator_id: The agent that calls.
+        invitees: The agents that may propose.
+        state: Its state.
+        opened_at: When it was made (server time, Unix seconds).
+        reply_by: Until when replies are accepted (server time, Unix seconds).
+        lapses_at: When it ends without an award.
+        ended_at: When it was awarded, or lapsed; None: it is open.
+        proposals: The current proposals, the earliest first.
+        refusals: By agent, the reason for which it declined.
+        contractor_id: The agent to which the task was awarded; None: none.
     """
 
     task_id: str

@@ -1,15 +1,15 @@
-"""What an audit finds."""
+"""Violations: what an audit finds."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """Something stored that breaks a promise.
+    """A stored state that breaks a promise.
 
     Attributes:
-        kind: What is wrong, in a word or two: ``"missing_entry"``.
-        id: What it is wrong with: the id of a task, a pool, a lane.
+        kind: The kind of violation, such as ``"missing_entry"``.
+        id: The id of the task, pool or lane.
         detail: Where, or how.
     """
 

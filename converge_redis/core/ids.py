@@ -1,4 +1,4 @@
-"""Ids that are made here: UUIDv7 for what users see, short random ones for calls."""
+"""Ids: UUIDv7 for what users see, short random ones for calls."""
 
 import base64
 import os
@@ -6,53 +6,53 @@ import threading
 import time
 from collections.abc import Iterator
 
-_lock = threading.RLock()  # a signal handler may ask for an id while one is made
+_lock = threading.RLock()  # a signal handler may call in while an id is made
 _last_ms = 0
-_start = ""
-_ends: list[str] = []
-"""What ids go on with after the time, last first: made one by one they would cost as much as the id."""
+_prefix = ""
+_suffixes: list[str] = []
+"""The parts of ids after the time, the next one last; made one by one they would cost as much as the id."""
 
 _random: list[str] = []
-"""Random text for ids of calls that was not used yet."""
+"""Random text for the ids of calls."""
 
-IDS_AT_ONCE = 256
-IDS_IN_A_MILLISECOND = 1024
+RANDOM_BATCH = 256
+IDS_PER_MILLISECOND = 1024
 
 
 def uuid7() -> str:
     """Return a new UUID of version 7 as text; those of one process are in ascending order.
 
-    The 12 bits after the time in milliseconds count. Where the count begins again, or the clock was set back,
-    the time counts on (RFC 9562, section 6.2, method 1).
+    The 12 bits after the time in milliseconds are a counter. When the counter restarts, or the clock was set
+    back, the time part is incremented instead (RFC 9562, section 6.2, method 1).
     """
     now_ms = time.time_ns() // 1_000_000
     with _lock:
         if now_ms > _last_ms:
-            _count_from(now_ms)
+            _set_time(now_ms)
         try:
-            return _start + _ends.pop()
+            return _prefix + _suffixes.pop()
         except IndexError:
-            _ends.extend(_new_ends())
-            _count_from(max(now_ms, _last_ms + 1))
-            return _start + _ends.pop()
+            _suffixes.extend(_new_suffixes())
+            _set_time(max(now_ms, _last_ms + 1))
+            return _prefix + _suffixes.pop()
 
 
-def _count_from(time_ms: int) -> None:
-    global _last_ms, _start  # noqa: PLW0603 - the one place that counts
+def _set_time(time_ms: int) -> None:
+    global _last_ms, _prefix  # noqa: PLW0603 - the state of the generator
     _last_ms = time_ms
     digits = f"{time_ms:012x}"
-    _start = f"{digits[:8]}-{digits[8:]}-7"
+    _prefix = f"{digits[:8]}-{digits[8:]}-7"
 
 
-def _new_ends() -> Iterator[str]:
-    digits = os.urandom(8 * IDS_IN_A_MILLISECOND).hex()
-    for count in reversed(range(IDS_IN_A_MILLISECOND)):
+def _new_suffixes() -> Iterator[str]:
+    digits = os.urandom(8 * IDS_PER_MILLISECOND).hex()
+    for count in reversed(range(IDS_PER_MILLISECOND)):
         rest = digits[16 * count : 16 * count + 16]
         yield f"{count:03x}-8{rest[1:4]}-{rest[4:]}"  # 8: the variant; 60 bits are random
 
 
 def call_id() -> str:
-    """Return the id of one call, by which a script knows it again: 11 characters, 64 random bits."""
+    """Return the id of one call, by which a script recognises a repeat: 11 characters, 64 random bits."""
     with _lock:
         rest = _random.pop() if _random else _more_random()
     return base64.urlsafe_b64encode(bytes.fromhex(rest))[:11].decode()
@@ -60,17 +60,17 @@ def call_id() -> str:
 
 def _more_random() -> str:
     """Return 64 random bits in hexadecimal, and keep more; the caller holds the lock."""
-    digits = os.urandom(8 * IDS_AT_ONCE).hex()
+    digits = os.urandom(8 * RANDOM_BATCH).hex()
     _random.extend(digits[start : start + 16] for start in range(0, len(digits), 16))
     return _random.pop()
 
 
-def _forget() -> None:
-    """In a forked child: what the parent had in store is the parent's, and so may be the lock."""
+def _reset_after_fork() -> None:
+    """Give a forked child its own ids, and its own lock: another thread of the parent may have held it."""
     global _lock  # noqa: PLW0603 - see above
     _lock = threading.RLock()
     _random.clear()
-    _ends.clear()
+    _suffixes.clear()
 
 
-os.register_at_fork(after_in_child=_forget)
+os.register_at_fork(after_in_child=_reset_after_fork)

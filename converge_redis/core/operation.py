@@ -1,20 +1,14 @@
-"""Operations: what a verb sends and how it reads the answer, as values that do no input or output.
+"""Operations: what a method sends and how it reads the reply, as values that do no input or output.
 
-The stores send them, as `converge_redis.transport.delivery` tells. A verb that takes more than one round trip is a
-generator of operations (`Steps`), which both stores drive; `ask` and `ask_all` keep the types across
-``yield``.
+`converge_redis.transport.delivery` sends them for both stores. A method that takes more than one round trip is
+a generator of requests, a `Procedure`; `send` and `send_all` keep the types across ``yield``.
 """
 
 from collections.abc import Callable, Coroutine, Generator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from converge_redis.core.scripts import Script
-
-if TYPE_CHECKING:
-    from converge_redis.notifications.listener import Listener
-    from converge_redis.notifications.near_entries import NearCopies
-    from converge_redis.tasks.claim_queue import Claimer
 
 T = TypeVar("T")
 Argument = str | bytes | int
@@ -24,126 +18,122 @@ Argument = str | bytes | int
 class Operation(Generic[T]):
     """One call of one script.
 
-    Every operation is safe to send again when its reply was lost: it only reads, or has the same effect
-    once as twice, or carries a call id by which the script knows that it has done this already.
+    Every operation is safe to send again when its reply was lost: it only reads, or has the same effect twice
+    as once, or carries a call id by which the script recognises that it has run already.
 
     Attributes:
         script: The script.
         keys: Its KEYS.
         args: Its ARGV.
-        decode: Turns the reply into the verb's result, or raises the verb's error.
-        args_again: The ARGV for sending the call again; None: the same.
+        decode: Turns the reply into the method's result, or raises the method's error.
+        retry_args: The ARGV for sending the call again; None: the same.
     """
 
     script: Script
     keys: tuple[str, ...]
     args: tuple[Argument, ...]
     decode: Callable[[Any], T]
-    args_again: tuple[Argument, ...] | None = None
+    retry_args: tuple[Argument, ...] | None = None
 
 
 @dataclass(slots=True)
-class Listen(Generic[T]):
-    """Something that a verb waits for, in the event loop of the listener."""
+class OnListener(Generic[T]):
+    """Run a coroutine function on the listener, in the listener's event loop; evaluates to its result."""
 
-    act: Callable[["Listener"], Coroutine[Any, Any, T]]
-
-
-@dataclass(slots=True)
-class Join:
-    """Ask for a claimer that may wait for what it may have; the answer is a `Claimer`."""
-
-    visible: tuple[Argument, ...]
+    call: Callable[[Any], Coroutine[Any, Any, T]]
 
 
 @dataclass(slots=True)
-class Give(Generic[T]):
-    """One of the results of a verb that has many, for whoever iterates over them."""
+class WithListener(Generic[T]):
+    """Call a plain function with the listener, from whatever thread runs the procedure."""
+
+    call: Callable[[Any], T]
+
+
+@dataclass(slots=True)
+class Emit(Generic[T]):
+    """Hand one result of a `Stream` to the caller that iterates over it."""
 
     item: T
 
 
 @dataclass(slots=True)
-class Command:
-    """A plain command that only reads, for what no script may do: SCAN."""
+class Command(Generic[T]):
+    """A plain command that only reads: GET of one key, and SCAN, which no script may call.
+
+    Attributes:
+        parts: The command and its arguments.
+        decode: Turns the reply into the result.
+    """
 
     parts: tuple[Argument, ...]
+    decode: Callable[[Any], T]
+
+
+class Unfinished(Exception):  # noqa: N818 - it is handled by the delivery, and reaches no caller
+    """Raised by a `decode` whose reply asks for further calls; the procedure makes them.
+
+    So a method that nearly always takes one call is one `Operation`, and costs no more than that.
+    """
+
+    def __init__(self, procedure: "Procedure[Any]") -> None:
+        super().__init__()
+        self.procedure = procedure
 
 
 @dataclass(slots=True)
-class Near:
-    """Ask for the copies that the process keeps of what it has read; None: it keeps none."""
+class ReadNear:
+    """Evaluates to the entries of the near cache; None where it is off."""
 
 
 @dataclass(slots=True)
 class Compute:
-    """Have a function of the caller called, and awaited on asyncio; the answer is a `Computed`."""
+    """Call a function of the caller's, and await its result on asyncio; evaluates to a `Computed`."""
 
     function: Callable[[], Any]
 
 
 @dataclass(slots=True)
 class Computed:
-    """What a function of the caller has returned, or the error that it has raised."""
+    """What a function of the caller's returned, or the error that it raised."""
 
     value: Any
     error: Exception | None = None
 
 
-Request = Operation[Any] | Sequence[Operation[Any]] | Listen[Any] | Join | Command | Near | Compute
-Steps = Generator[Request, Any, T]
-Gives = Generator[Request | Give[T], Any, None]
+Request = (
+    Operation[Any]
+    | Sequence[Operation[Any]]
+    | OnListener[Any]
+    | WithListener[Any]
+    | Command[Any]
+    | ReadNear
+    | Compute
+)
+Procedure = Generator[Request, Any, T]
+Stream = Generator[Request | Emit[T], Any, None]
+Single = Operation[T] | Command[T]
+Call = Single[T] | Procedure[T]
 
 
-def ask(operation: Operation[T]) -> Steps[T]:
-    """Send one operation and return its result: ``task = yield from ask(...)``."""
-    result: T = yield operation
+def send(single: Single[T]) -> Procedure[T]:
+    """Send one operation or command, and return its result: ``task = yield from send(...)``."""
+    result: T = yield single
     return result
 
 
-def ask_all(operations: Sequence[Operation[T]]) -> Steps[list[T]]:
+def send_all(operations: Sequence[Operation[T]]) -> Procedure[list[T]]:
     """Send operations together, in one write where they share a connection, and return their results."""
     results: list[T] = yield operations
     return results
 
 
-def listen(act: Callable[["Listener"], Coroutine[Any, Any, T]]) -> Steps[T]:
-    """Have something done in the event loop of the listener, and return what it returns."""
-    result: T = yield Listen(act)
-    return result
-
-
-def join(visible: tuple[Argument, ...]) -> Steps["Claimer"]:
-    """Return a claimer that may wait for what it may have; it has to leave at the end."""
-    claimer: Claimer = yield Join(visible)
-    return claimer
-
-
-def near() -> Steps["NearCopies | None"]:
-    """Return the copies that the process keeps of what it has read; None: it keeps none."""
-    copies: NearCopies | None = yield Near()
-    return copies
-
-
-def compute(function: Callable[[], Any]) -> Steps[Computed]:
-    """Call a function of the caller's, who waits for it; its error does not end the steps."""
+def compute(function: Callable[[], Any]) -> Procedure[Computed]:
+    """Call a function of the caller's; an error that it raises is returned, not raised."""
     computed: Computed = yield Compute(function)
     return computed
 
 
-def then_forget(work: "Operation[T] | Steps[T]", *keys: str) -> Steps[T]:
-    """Carry out a write, and drop the process's own copies of what depends on these keys of Redis.
-
-    The server's message about the change may come later than the reply, and who writes reads what it wrote.
-    """
-    result: T = yield from (ask(work) if isinstance(work, Operation) else work)
-    copies = yield from near()
-    if copies is not None:
-        copies.drop(key.encode() for key in keys)
-    return result
-
-
-def command(*parts: Argument) -> Steps[Any]:
-    """Send a plain command that only reads, and return its reply as it is."""
-    reply: Any = yield Command(parts)
-    return reply
+def command(*parts: Argument) -> Command[Any]:
+    """Return a plain command that only reads, and returns its reply as it is."""
+    return Command(parts, lambda reply: reply)

@@ -1,4 +1,4 @@
-"""The pydantic models and dataclasses whose instances a store takes as values."""
+"""Registered types: the pydantic models and dataclasses whose instances a store accepts as values."""
 
 import dataclasses
 import datetime
@@ -14,7 +14,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 from pydantic_core import to_jsonable_python
 
-from converge_redis.core.validation import check_id, shown
+from converge_redis.core.validation import short_repr, validate_id
 from converge_redis.errors import ConfigurationError, StoreReplyError
 
 _AS_TEXT = (
@@ -28,33 +28,35 @@ _AS_TEXT = (
 )
 
 
-class ValueTypes:
-    """A registry: what is stored is the name and the fields, and nothing is imported or run by that name.
+class RegisteredTypes:
+    """A registry of types by name. The name and the fields are stored; nothing is imported or run by that name.
 
-    Stored data that has a field more than the type is read without it; one that it lacks takes its default.
-    Each type is validated by pydantic when it is read, validators included.
+    A stored field that the type does not have is ignored, a field that is not stored takes its default. Values
+    are validated by pydantic when they are read, with the type's own validators.
 
     Args:
-        types: Models and dataclasses, known by their ``__qualname__``; or, by the name to store, each one.
+        types: Models and dataclasses, stored under their ``__qualname__``; or a mapping from the names to store.
 
     Raises:
-        ConfigurationError: Something is neither, or two have one name.
+        ConfigurationError: An entry is neither, or two have the same name.
     """
 
     def __init__(self, types: Iterable[type] | Mapping[str, type]) -> None:
         self._names: dict[type, str] = {}
         self._types: dict[str, tuple[TypeAdapter[Any], type]] = {}
         try:
-            named = types.items() if isinstance(types, Mapping) else [(t.__qualname__, t) for t in types]
+            named_types = (
+                types.items() if isinstance(types, Mapping) else [(t.__qualname__, t) for t in types]
+            )
         except (TypeError, AttributeError) as error:
-            raise ConfigurationError(f"types must be a list of classes, not {shown(types)}") from error
-        for name, kind in named:
-            self._add(check_id("types' name", name), kind)
+            raise ConfigurationError(f"types must be a list of classes, not {short_repr(types)}") from error
+        for name, kind in named_types:
+            self._add(validate_id("types' name", name), kind)
 
     def _add(self, name: str, kind: Any) -> None:
         if not isinstance(kind, type) or not (issubclass(kind, BaseModel) or dataclasses.is_dataclass(kind)):
             raise ConfigurationError(
-                f"types can hold pydantic models and dataclasses, and {shown(kind)} is neither"
+                f"types can hold pydantic models and dataclasses, and {short_repr(kind)} is neither"
             )
         if name in self._types:
             raise ConfigurationError(
@@ -67,17 +69,17 @@ class ValueTypes:
         self._names[kind] = name
 
     def has(self, value: Any) -> bool:
-        """Tell whether a value's type, itself and not a base of it, is registered."""
+        """Return whether the exact type of a value is registered."""
         return type(value) in self._names
 
     def stored_form(self, value: Any) -> list[Any]:
-        """Return what is stored of a value: its type's name, and its fields by name."""
+        """Return the stored form of a value: the name of its type, and its fields by name."""
         fields = {name: getattr(value, name) for name in _fields(type(value)) if hasattr(value, name)}
         extra = getattr(value, "model_extra", None) if isinstance(value, BaseModel) else None
         return [self._names[type(value)], fields | (extra or {})]
 
     def value_of(self, stored: Any) -> Any:
-        """Make a value of what was stored of it.
+        """Make a value from its stored form.
 
         Raises:
             StoreReplyError: Its type is not registered, or does not accept the fields.
@@ -85,7 +87,7 @@ class ValueTypes:
         name, fields = stored
         if name not in self._types:
             raise StoreReplyError(
-                f"stored data has the type {shown(name)}, which is not registered with this store: "
+                f"stored data has the type {short_repr(name)}, which is not registered with this store: "
                 "name it in the store's types"
             )
         adapter, kind = self._types[name]
@@ -101,7 +103,7 @@ class ValueTypes:
 
 
 def plain_field(value: Any) -> Any:
-    """Return a plain form of a field's value that its annotation restores; None: it has none."""
+    """Return a field's value in a plain form that its annotation restores; None: it has no such form."""
     if isinstance(value, enum.Enum):
         return value.value
     if isinstance(value, pathlib.PurePath):
@@ -112,7 +114,7 @@ def plain_field(value: Any) -> Any:
 
 
 def is_typed(value: Any) -> bool:
-    """Tell whether a value's type could be registered."""
+    """Return whether the type of a value could be registered."""
     return isinstance(value, BaseModel) or (dataclasses.is_dataclass(value) and not isinstance(value, type))
 
 

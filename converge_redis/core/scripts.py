@@ -1,10 +1,9 @@
-"""The Lua scripts: one file a transition, shared parts spliced in, SHA computed at import.
+"""Lua scripts: one file per transition, shared parts spliced in, the SHA computed at import.
 
-``Script("tasks/claim")`` is ``tasks/lua/claim.lua`` of this package. A line ``--@include tasks/record`` stands for
-the text of ``tasks/lua/shared/record.lua``, once in each script.
-What a script defines is made anew each time that it runs, so of shared parts it gets only what it uses.
-``rarely.expire(…)`` is ``expire(…)``; what is named in this way alone is made when it is first called
-(docs/decisions/lean-scripts.md).
+``Script("tasks/claim")`` is ``tasks/lua/claim.lua`` of this package. A line ``--@include tasks/record`` stands
+for the text of ``tasks/lua/shared/record.lua``, once per script. Redis runs the whole text at each call, so a
+script gets only those definitions of its shared parts that it uses. ``lazy.expire(…)`` calls ``expire``; a
+definition that is named only in this way is made at its first call (``docs/decisions/lean-scripts.md``).
 """
 
 import hashlib
@@ -16,20 +15,20 @@ from importlib.resources.abc import Traversable
 _INCLUDE = re.compile(r"^--@include (\S+)$")
 _COMMENT = re.compile(r"^ *--.*\n", re.MULTILINE)
 _DEFINES = re.compile(r"local (?:function )?([\w, ]+)")
-_NAMES = re.compile(r"(?<![\w.])[A-Za-z_]\w*")
+_NAME = re.compile(r"(?<![\w.])[A-Za-z_]\w*")
 _TEXT = re.compile(r'"(?:[^"\\]|\\.)*"')
-_RARELY = re.compile(r"\brarely\.(\w+)")
-_GOES_ON = (" ", "end", "}", ")", "else", "\n")
-"""With what a line begins that belongs to the statement above; statements begin at the left edge."""
+_LAZY = re.compile(r"\blazy\.(\w+)")
+_CONTINUATION = (" ", "end", "}", ")", "else", "\n")
+"""The beginnings of lines that belong to the statement above; a statement begins at the left edge."""
 
 
 class Script:
     """One Lua script.
 
     Attributes:
-        name: The package and the file in its ``lua`` folder, without the ending: ``"tasks/claim"``.
+        name: The package and the file in its ``lua`` folder, without the suffix: ``"tasks/claim"``.
         text: The complete source, shared parts included.
-        sha: The SHA-1 of the source, by which a server knows it.
+        sha: The SHA-1 of the source, by which EVALSHA names it.
     """
 
     __slots__ = ("name", "sha", "text")
@@ -38,7 +37,7 @@ class Script:
         self.name = name
         shared: list[str] = []
         own = _splice(name, shared, set())
-        self.text = _lean(_COMMENT.sub("", "".join(shared)), _COMMENT.sub("", own))
+        self.text = _tree_shake(_COMMENT.sub("", "".join(shared)), _COMMENT.sub("", own))
         self.sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
     def __repr__(self) -> str:
@@ -46,12 +45,12 @@ class Script:
 
 
 def lua_root() -> Traversable:
-    """Return the folder below which the Lua sources are, in ``<package>/lua`` and ``<package>/lua/shared``."""
+    """Return the folder below which the sources are, in ``<package>/lua`` and ``<package>/lua/shared``."""
     return files("converge_redis")
 
 
 def _splice(name: str, shared: list[str], seen: set[str], folder: str = "lua") -> str:
-    """Return a file's own text; what it includes is added to `shared` first."""
+    """Return a file's own text; the parts that it includes are appended to `shared`."""
     own = ""
     package, file = name.split("/")
     source = lua_root().joinpath(package, folder, f"{file}.lua").read_text("utf-8")
@@ -65,44 +64,43 @@ def _splice(name: str, shared: list[str], seen: set[str], folder: str = "lua") -
     return own
 
 
-def _lean(shared: str, own: str) -> str:
-    """Keep the definitions that a script uses, and have those that it uses rarely made on demand."""
-    usual: list[str] = []
-    rare: list[str] = []
-    named, named_rarely = _names(own), set(_RARELY.findall(own))
+def _tree_shake(shared: str, own: str) -> str:
+    """Keep the definitions that a script uses; wrap those that it uses only lazily."""
+    eager: list[str] = []
+    lazy: list[str] = []
+    used, used_lazily = _names(own), set(_LAZY.findall(own))
     for statement in reversed(list(_statements(shared))):
         defined = _defined(statement)
-        uses = _names(statement)
-        if not defined or defined & named:
-            usual.append(statement)
-            named |= uses
-        elif defined & named_rarely:
-            rare.append(statement)
-            named_rarely |= uses
+        if not defined or defined & used:
+            eager.append(statement)
+            used |= _names(statement)
+        elif defined & used_lazily:
+            lazy.append(statement)
+            used_lazily |= _names(statement)
         else:
             continue
-        named_rarely |= set(_RARELY.findall(statement))
-    on_demand = {name for statement in rare for name in _defined(statement)}
-    body = _rarely_calls("".join(reversed(usual)), on_demand)
-    end = _rarely_calls(own, on_demand)
-    if not on_demand:
-        return body + end
-    made = "".join(_rarely_calls(statement, set()) for statement in reversed(rare))
-    asked = sorted(on_demand & set(_RARELY.findall("".join(usual) + own)))
-    listed = ", ".join(f"{name} = {name}" for name in asked)
+        used_lazily |= set(_LAZY.findall(statement))
+    lazy_names = {name for statement in lazy for name in _defined(statement)}
+    head = _lazy_calls("".join(reversed(eager)), lazy_names)
+    body = _lazy_calls(own, lazy_names)
+    if not lazy_names:
+        return head + body
+    definitions = "".join(_lazy_calls(statement, set()) for statement in reversed(lazy))
+    called = sorted(lazy_names & set(_LAZY.findall("".join(eager) + own)))
+    table = ", ".join(f"{name} = {name}" for name in called)
     return (
-        f"local made_rarely, rarely\n{body}"
-        f"function rarely()\nif not made_rarely then\n{made}made_rarely = {{ {listed} }}\nend\n"
-        f"return made_rarely\nend\n{end}"
+        f"local lazy_table, lazy\n{head}"
+        f"function lazy()\nif not lazy_table then\n{definitions}lazy_table = {{ {table} }}\nend\n"
+        f"return lazy_table\nend\n{body}"
     )
 
 
-def _rarely_calls(text: str, on_demand: Set[str]) -> str:
-    return _RARELY.sub(lambda name: f"rarely().{name[1]}" if name[1] in on_demand else name[1], text)
+def _lazy_calls(text: str, lazy_names: Set[str]) -> str:
+    return _LAZY.sub(lambda name: f"lazy().{name[1]}" if name[1] in lazy_names else name[1], text)
 
 
 def _names(text: str) -> set[str]:
-    return set(_NAMES.findall(_TEXT.sub("", text)))
+    return set(_NAME.findall(_TEXT.sub("", text)))
 
 
 def _defined(statement: str) -> set[str]:
@@ -113,7 +111,7 @@ def _defined(statement: str) -> set[str]:
 def _statements(text: str) -> Iterator[str]:
     statement = ""
     for line in text.splitlines(keepends=True):
-        if not line.startswith(_GOES_ON):
+        if not line.startswith(_CONTINUATION):
             yield statement
             statement = ""
         statement += line

@@ -1,55 +1,61 @@
-"""What the verbs of all sessions have in common: how a refusal is told, and a space with something more."""
+"""Session replies: decode an accepted act, a refusal with its reason, or the fields of a session."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from converge_redis.errors import ActRefusedError
 
-REASONS = {
-    "unknown": "there is no such session, or no more",
+REFUSALS = {
+    "unknown": "it does not exist, or was deleted after its retention",
     "late": "it is over",
-    "not_participant": "the agent does not take part in it",
+    "not_participant": "the agent is not a participant",
 }
 
-LEAST_RETENTION = 60.0
-"""Seconds that a session is kept at least when it is over: those who wait for its end have to read it."""
+MIN_RETENTION = 60.0
+"""Seconds that a session is kept after its end at least: waiters must be able to read the outcome."""
 
 
-def microseconds(seconds: float | None) -> int | str:
-    """Return a duration as scripts take it; "": none."""
-    return "" if seconds is None else round(seconds * 1e6)
-
-
-def done(about: str, reasons: Mapping[str, str], strict: bool) -> Callable[[Sequence[Any]], bool]:
-    """Return how to read the reply to an act: True, or False when the rules do not allow it.
+def accepted(
+    act: str, refusals: Mapping[str, str], strict: bool, agent_id: str | None = None
+) -> Callable[[Sequence[Any]], bool]:
+    """Return the decoder of the reply to an act: True, or False when the rules do not allow it.
 
     Args:
-        about: What was tried, for the message.
-        reasons: What the words of refusal mean, besides `REASONS`.
-        strict: Whether a refusal is an `ActRefusedError`.
+        act: What was attempted, for the message.
+        refusals: The texts of the reasons that the script may return, besides `REFUSALS`.
+        strict: Whether a refusal raises `ActRefusedError`.
+        agent_id: The agent that acts, for the error.
     """
 
-    def read(reply: Sequence[Any]) -> bool:
+    def decode(reply: Sequence[Any]) -> bool:
         if reply[0] == b"DONE":
             return True
         reason = reply[1].decode()
         if strict:
-            raise ActRefusedError(f"{about} was refused: { {**REASONS, **reasons}[reason] }", reason)
+            raise refusal(act, refusals, reason, agent_id)
         return False
 
-    return read
+    return decode
 
 
-def fields_of(flat: Sequence[bytes]) -> dict[str, bytes]:
+def refusal(
+    act: str, refusals: Mapping[str, str], reason: str, agent_id: str | None = None
+) -> ActRefusedError:
+    """Return the error for an act that the rules do not allow."""
+    text = {**REFUSALS, **refusals}[reason]
+    return ActRefusedError(f"{act} was refused: {text}", reason, agent_id)
+
+
+def decode_fields(flat: Sequence[bytes]) -> dict[str, bytes]:
     """Return the fields of a session from a flat list of names and values."""
     return {flat[i].decode(): flat[i + 1] for i in range(0, len(flat), 2)}
 
 
-def time_of(fields: Mapping[str, bytes], name: str) -> float | None:
-    """Return a time among the fields, in seconds since 1970."""
+def decode_time(fields: Mapping[str, bytes], name: str) -> float | None:
+    """Return a field as Unix seconds; None where it is missing."""
     return int(fields[name]) / 1e6 if name in fields else None
 
 
-def text_of(fields: Mapping[str, bytes], name: str) -> str | None:
-    """Return a text among the fields."""
+def decode_text(fields: Mapping[str, bytes], name: str) -> str | None:
+    """Return a field as text; None where it is missing."""
     return fields[name].decode() if name in fields else None

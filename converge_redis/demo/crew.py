@@ -47,7 +47,7 @@ class Crew:
         pools = PoolManager(store)
         for pool in POOLS:
             pools.create_pool(PoolSpec(id=pool))
-        folder.write_start(store.namespace.name, sources, [VICTIM, *plans])
+        folder.write_start(store.name, sources, [VICTIM, *plans])
 
     def work(self, fleet: Fleet) -> None:
         """Lead the fleet until the collector has heard of every task.
@@ -85,7 +85,7 @@ class Crew:
         self._show(self._files)
 
     def _victims_claims(self) -> Sequence[str]:
-        return [task.id for task in self._tasks.my_claims(VICTIM.name)]
+        return [task.id for task in self._tasks.list_claims(VICTIM.name)]
 
     def _kill_when_due(self, fleet: Fleet, done: int) -> None:
         """Kill the victim once the others have done their share; only ever while it holds claims."""

@@ -1,4 +1,4 @@
-"""Decisions of agents, as values that an executor carries out."""
+"""Decisions of agents, as values that an executor executes."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from converge_redis.tasks.model import Task
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Base of all decisions; one of your own derives from it, and has a handler."""
+    """Base of all decisions; derive your own from it, and give the executor a handler for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class CreatePool(Decision):
 
 @dataclass(frozen=True, slots=True)
 class JoinPool(Decision):
-    """Join a pool, with a token where it asks for one."""
+    """Join a pool, with a token where the pool requires one."""
 
     pool_id: str
     token: str | None = None
@@ -85,7 +85,7 @@ class Propose(Decision):
 
 @dataclass(frozen=True, slots=True)
 class AcceptProposal(Decision):
-    """Accept the standing proposal of a negotiation, or only the one named."""
+    """Accept the current proposal of a negotiation, or only the one with an id."""
 
     session_id: str
     proposal_id: str | None = None
@@ -93,7 +93,7 @@ class AcceptProposal(Decision):
 
 @dataclass(frozen=True, slots=True)
 class RejectProposal(Decision):
-    """Reject the standing proposal of a negotiation, or only the one named."""
+    """Reject the current proposal of a negotiation, or only the one with an id."""
 
     session_id: str
     proposal_id: str | None = None
@@ -107,12 +107,12 @@ class Delegate(Decision):
     scope: str | Iterable[str] | None = None
     delegation_type: str = DelegationType.DIRECT
     parent: str | None = None
-    expires_in: float | None = None
+    expires_in_sec: float | None = None
     max_depth: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RevokeDelegation(Decision):
-    """End a delegation that the agent, or one below it in the chain, has issued."""
+    """End a delegation that the agent, or one below it in the chain, made."""
 
     delegation_id: str

@@ -1,4 +1,4 @@
-"""Negotiation."""
+"""Negotiation; the module has the name that it has in the in-memory interface."""
 
 from converge_redis.negotiation.model import NegotiationSession, NegotiationState, Proposal
 from converge_redis.negotiation.protocol import AsyncNegotiationProtocol, NegotiationProtocol

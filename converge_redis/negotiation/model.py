@@ -1,4 +1,4 @@
-"""What a negotiation is."""
+"""Negotiations: their states, proposals and snapshots."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -6,7 +6,7 @@ from typing import Any
 
 
 class NegotiationState(StrEnum):
-    """Where a negotiation stands; in the last three it is over."""
+    """The states of a negotiation; the last three are terminal."""
 
     PROPOSED = "proposed"
     COUNTERED = "countered"
@@ -25,10 +25,10 @@ class Proposal:
     """One proposal.
 
     Attributes:
-        id: Its id; `accept` and `reject` can name it.
-        proposer_id: Who made it.
-        content: What was proposed.
-        timestamp: When, in seconds since 1970, server time.
+        id: The id, which `accept` and `reject` take.
+        proposer_id: The agent that made it.
+        content: Its content.
+        timestamp: When it was made (server time, Unix seconds).
     """
 
     id: str
@@ -42,21 +42,21 @@ class NegotiationSession:
     """A snapshot of one negotiation.
 
     Attributes:
-        id: Its id.
-        participants: Who takes part, the one who has begun it first.
+        id: The id.
+        participants: The participating agents, the initiator first.
         history: All proposals, the oldest first.
-        state: Where it stands.
-        current_proposal: The standing proposal: the last one made.
+        state: Its state.
+        current_proposal: The last proposal.
         version: Grows with each change.
-        quorum: ``"any"``: one who accepts is enough; ``"all"``: all but the proposer have to.
-        accepted_by: Who has accepted the standing proposal.
-        created_at: When it was begun, in seconds since 1970, server time.
-        deadline_at: When it is closed if it goes on until then; None: never.
-        ended_at: When it ended; past its deadline, the deadline.
-        ended_by: The agent that ended it: by the last accept that was needed, a reject, or `close`.
+        quorum: ``"any"``: one accept is enough; ``"all"``: all participants but the proposer must accept.
+        accepted_by: The agents that have accepted the current proposal.
+        created_at: When it was created (server time, Unix seconds).
+        deadline_at: When it is closed if it is still open; None: never.
+        ended_at: When it ended; for a deadline that has passed, the deadline.
+        ended_by: The agent that ended it, by the last accept of the quorum, a reject, or `close`.
         reason: Why it was closed: ``"closed"`` or ``"deadline"``.
         max_rounds: The most proposals; None: 1000.
-        turn_order: Whether each participant proposes in turn.
+        turn_order: Whether the participants propose in turn.
     """
 
     id: str

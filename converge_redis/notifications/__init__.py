@@ -1,1 +1,1 @@
-"""notifications"""
+"""Notifications: the subscribed connection of a process, what it waits for, and the near cache."""

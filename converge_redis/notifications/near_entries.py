@@ -1,8 +1,7 @@
-"""Copies of what was read, right for as long as the listener hears what changes.
+"""The near cache: values read by this process, dropped when the server reports a change.
 
-A reading begins before its script is sent, and what it has found is kept only if none of the keys it depends
-on changed until then: the message about a change travels on another connection than the reply, and may come
-first.
+A read is registered before its script is sent, and its result is stored only if no key that it depends on
+changed meanwhile: the invalidation travels on another connection than the reply, and may overtake it.
 """
 
 import itertools
@@ -15,31 +14,31 @@ from typing import Any
 
 from converge_redis.notifications.near_cache import NearCache, NearStatistics
 
-Name = tuple[str, str]  # a verb, and what it was asked for
+Name = tuple[str, str]  # a method, and its argument
 
 ENTRY_BYTES = 500
-"""What a copy takes besides its data, measured with `tracemalloc`."""
+"""The bytes of an entry besides its data, measured with `tracemalloc`."""
 
 _IMMUTABLE = (type(None), bool, int, float, str, bytes)
 
 
-class Copy:
-    """What a verb has returned.
+class NearEntry:
+    """The result of a read.
 
     Attributes:
-        value: It, or None: `make` makes it anew for each reader, who may change it.
-        make: Makes it.
-        version: Its version, if it has one: a copy is not replaced by an older one.
-        expires_at: When it is no longer right, on ``time.monotonic()``.
-        cost: The seconds that it took to compute, if it was.
+        value: The result where it is immutable; else None, and `factory` makes it anew for each reader.
+        factory: Makes the result; None for an immutable one.
+        version: The version of what was read, if it has one: an entry is never replaced by an older one.
+        expires_at: When it expires, on ``time.monotonic()``.
+        cost: Seconds that it took to compute; 0 for a plain read.
     """
 
-    __slots__ = ("added", "cost", "expires_at", "is_used", "keys", "make", "size", "value", "version")
+    __slots__ = ("cost", "expires_at", "factory", "is_used", "keys", "size", "stored_at", "value", "version")
 
     def __init__(
         self,
         value: Any,
-        make: Callable[[], Any],
+        factory: Callable[[], Any],
         version: int | None,
         expires_at: float,
         size: int,
@@ -48,195 +47,195 @@ class Copy:
     ) -> None:
         self.cost = cost
         self.value = value if isinstance(value, _IMMUTABLE) else None
-        self.make = None if isinstance(value, _IMMUTABLE) else make
+        self.factory = None if isinstance(value, _IMMUTABLE) else factory
         self.version = version
         self.expires_at = expires_at
         self.size = size + ENTRY_BYTES
         self.keys = keys
-        self.added = 0
+        self.stored_at = 0
         self.is_used = False
 
     def is_due(self, early: float) -> bool:
-        """Tell whether it is to be computed again: this many times its cost before it is no longer right."""
+        """Return whether it expires within `early` times its cost, so that it is to be computed again."""
         return time.monotonic() + self.cost * early >= self.expires_at
 
     def get(self) -> Any:
-        """Return what the verb has returned, which the caller may change."""
-        return self.value if self.make is None else self.make()
+        """Return the result; the caller may change it."""
+        return self.value if self.factory is None else self.factory()
 
 
-class Reading:
-    """A read that is under way.
+class PendingRead:
+    """A read in flight.
 
     Attributes:
-        is_right: Whether nothing that it depends on has changed since it began.
+        is_valid: Whether no key that it depends on has changed since it began.
     """
 
-    __slots__ = ("_copies", "began", "is_right", "keys", "started_at")
+    __slots__ = ("_entries", "began", "is_valid", "keys", "started_at")
 
-    def __init__(self, copies: "NearCopies", keys: Sequence[bytes], began: int) -> None:
-        self._copies = copies
+    def __init__(self, entries: "NearEntries", keys: Sequence[bytes], began: int) -> None:
+        self._entries = entries
         self.keys = keys
         self.began = began
         self.started_at = time.monotonic()
-        self.is_right = True
+        self.is_valid = True
 
-    def keep(
+    def store(
         self,
         name: Name,
         value: Any,
-        make: Callable[[], Any],
+        factory: Callable[[], Any],
         size: int,
         *,
         version: int | None = None,
-        lasts: float | None = None,
+        valid_for: float | None = None,
         cost: float = 0.0,
     ) -> None:
-        """Keep what was found.
+        """Store the result of the read.
 
         Args:
-            name: Under which name.
-            value: It.
-            make: Makes it anew.
-            size: The bytes that it takes.
-            version: Its version, if it has one.
-            cost: The seconds that it took to compute, if it was.
-            lasts: Seconds for which it was right, when the server read it; None: until it changes.
+            name: The method and its argument.
+            value: The result.
+            factory: Makes the result anew.
+            size: The bytes of its data.
+            version: The version of what was read, if it has one.
+            valid_for: Seconds until it expires, counted from when the server read it; None: it does not.
+            cost: Seconds that it took to compute; 0 for a plain read.
         """
-        expires_at = float("inf") if lasts is None else self.started_at + lasts
-        self._copies.add(self, name, Copy(value, make, version, expires_at, size, self.keys, cost))
+        expires_at = float("inf") if valid_for is None else self.started_at + valid_for
+        self._entries.add(self, name, NearEntry(value, factory, version, expires_at, size, self.keys, cost))
 
 
-class NearCopies:
-    """The copies of one listener. All methods may be called from any thread.
+class NearEntries:
+    """The entries of one listener's near cache. All methods may be called from any thread.
 
     Args:
-        settings: How many to keep.
+        settings: The limits.
 
     Attributes:
-        is_heard: Whether the listener hears what changes.
+        is_subscribed: Whether the listener receives the reports of changes; entries are valid only then.
     """
 
     def __init__(self, settings: NearCache) -> None:
         self._settings = settings
         self._lock = threading.Lock()
-        self._copies: OrderedDict[Name, Copy] = OrderedDict()
+        self._entries: OrderedDict[Name, NearEntry] = OrderedDict()
         self._by_key = dict[bytes, set[Name]]()
-        self._readings = dict[bytes, set[Reading]]()
+        self._reads = dict[bytes, set[PendingRead]]()
         self._clock = itertools.count(1)
-        self.is_heard = False
+        self.is_subscribed = False
         self._bytes = self._hits = self._misses = 0
         self._invalidations = self._evictions = self._losses = 0
 
-    def find(self, name: Name) -> Copy | None:
-        """Return a copy, if there is one and it is right."""
-        copy = self._copies.get(name)
-        if copy is None or not self.is_heard or copy.expires_at <= time.monotonic():
+    def find(self, name: Name) -> NearEntry | None:
+        """Return a valid entry, or None."""
+        entry = self._entries.get(name)
+        if entry is None or not self.is_subscribed or entry.expires_at <= time.monotonic():
             self._misses += 1
             return None
-        copy.is_used = True
+        entry.is_used = True
         self._hits += 1
-        return copy
+        return entry
 
     @contextmanager
-    def reading(self, keys: Iterable[str]) -> Iterator[Reading]:
-        """Begin to read something that depends on these keys of Redis; `Reading.keep` keeps it."""
-        named = [key.encode() for key in keys]
+    def reading(self, keys: Iterable[str]) -> Iterator[PendingRead]:
+        """Register a read that depends on these keys of Redis; `PendingRead.store` stores its result."""
+        encoded = [key.encode() for key in keys]
         with self._lock:
-            reading = Reading(self, named, next(self._clock))
-            reading.is_right = self.is_heard
-            for key in named:
-                self._readings.setdefault(key, set()).add(reading)
+            read = PendingRead(self, encoded, next(self._clock))
+            read.is_valid = self.is_subscribed
+            for key in encoded:
+                self._reads.setdefault(key, set()).add(read)
         try:
-            yield reading
+            yield read
         finally:
             with self._lock:
-                for key in named:
-                    under_way = self._readings.get(key)
-                    if under_way is not None:
-                        under_way.discard(reading)
-                        if not under_way:
-                            del self._readings[key]
+                for key in encoded:
+                    reads = self._reads.get(key)
+                    if reads is not None:
+                        reads.discard(read)
+                        if not reads:
+                            del self._reads[key]
 
-    def add(self, reading: Reading, name: Name, copy: Copy) -> None:
-        """Keep what a reading has found, if it is right still."""
+    def add(self, read: PendingRead, name: Name, entry: NearEntry) -> None:
+        """Store the result of a read, if it is still valid."""
         with self._lock:
-            if not reading.is_right or copy.size > self._settings.max_bytes:
+            if not read.is_valid or entry.size > self._settings.max_bytes:
                 return
-            there = self._copies.get(name)
-            if there is not None:
-                if there.version is not None and copy.version is not None:
-                    if there.version > copy.version:
+            existing = self._entries.get(name)
+            if existing is not None:
+                if existing.version is not None and entry.version is not None:
+                    if existing.version > entry.version:
                         return
-                elif there.added > reading.began:
-                    self._remove(name)  # both were read at about the same time: which is newer is not known
+                elif existing.stored_at > read.began:
+                    self._remove(name)  # both reads overlapped: which result is newer is not known
                     return
                 self._remove(name)
-            copy.added = next(self._clock)
-            self._copies[name] = copy
-            self._bytes += copy.size
-            for key in copy.keys:
+            entry.stored_at = next(self._clock)
+            self._entries[name] = entry
+            self._bytes += entry.size
+            for key in entry.keys:
                 self._by_key.setdefault(key, set()).add(name)
-            self._make_room()
+            self._evict()
 
-    def _make_room(self) -> None:
-        while len(self._copies) > self._settings.max_entries or self._bytes > self._settings.max_bytes:
-            name = next(iter(self._copies))
-            copy = self._copies[name]
-            if copy.is_used and copy.expires_at > time.monotonic():
-                copy.is_used = False
-                self._copies.move_to_end(name)  # a second chance
+    def _evict(self) -> None:
+        while len(self._entries) > self._settings.max_entries or self._bytes > self._settings.max_bytes:
+            name = next(iter(self._entries))
+            entry = self._entries[name]
+            if entry.is_used and entry.expires_at > time.monotonic():
+                entry.is_used = False
+                self._entries.move_to_end(name)  # a second chance
             else:
                 self._remove(name)
                 self._evictions += 1
 
     def _remove(self, name: Name) -> None:
-        copy = self._copies.pop(name)
-        self._bytes -= copy.size
-        for key in copy.keys:
+        entry = self._entries.pop(name)
+        self._bytes -= entry.size
+        for key in entry.keys:
             names = self._by_key[key]
             names.discard(name)
             if not names:
                 del self._by_key[key]
 
     def drop(self, keys: Iterable[bytes]) -> None:
-        """Keep no copy, and nothing that is being read, that depends on one of these keys of Redis."""
+        """Drop the entries, and invalidate the reads in flight, that depend on one of these keys of Redis."""
         with self._lock:
             for key in keys:
-                for reading in self._readings.get(key, ()):
-                    reading.is_right = False
+                for read in self._reads.get(key, ()):
+                    read.is_valid = False
                 for name in list(self._by_key.get(key, ())):
                     self._remove(name)
                     self._invalidations += 1
 
     def drop_all(self) -> None:
-        """Keep nothing."""
+        """Drop all entries, and invalidate all reads in flight."""
         with self._lock:
-            for under_way in self._readings.values():
-                for reading in under_way:
-                    reading.is_right = False
-            self._copies.clear()
+            for reads in self._reads.values():
+                for read in reads:
+                    read.is_valid = False
+            self._entries.clear()
             self._by_key.clear()
             self._bytes = 0
 
-    def on_heard(self) -> None:
-        """What changes is heard from now on."""
+    def on_subscribed(self) -> None:
+        """Called when reports of changes are received from now on."""
         self.drop_all()
-        self.is_heard = True
+        self.is_subscribed = True
 
     def on_lost(self) -> None:
-        """What changes is not heard any more."""
-        was_heard, self.is_heard = self.is_heard, False
-        self._losses += was_heard
+        """Called when reports of changes are no longer received."""
+        was_subscribed, self.is_subscribed = self.is_subscribed, False
+        self._losses += was_subscribed
         self.drop_all()
 
     def statistics(self) -> NearStatistics:
-        """Return what was done so far."""
+        """Return the counters."""
         with self._lock:
             return NearStatistics(
                 self._hits,
                 self._misses,
-                len(self._copies),
+                len(self._entries),
                 self._bytes,
                 self._invalidations,
                 self._evictions,

@@ -1,63 +1,83 @@
-"""A lock that is renewed for as long as its holder is busy, whatever its own thread is busy with."""
+"""Renewed locks: locks on the server that are renewed in the background while their holder is busy."""
 
 import asyncio
 import contextlib
 from collections.abc import Callable
-from typing import Any, Protocol
 
 from converge_redis.core.operation import Operation
 from converge_redis.errors import ConvergeError
+from converge_redis.notifications.listener import Listener, ListenerPart
 
 
-class _Run(Protocol):
-    async def __call__(self, work: Operation[Any]) -> Any: ...
-
-
-class KeptLock:
+class RenewedLock:
     """Renews a lock after each third of its time; made in the event loop.
 
     Args:
-        run: Carries out an operation.
-        seconds: How long the lock lasts.
-        renew: Makes what renews it, and tells whether it was held still.
-        release: Makes what gives it up.
+        listener: The listener that sends the operations.
+        ttl: How long the lock lasts, in seconds.
+        renew: Makes the operation that renews it and returns whether it was still held.
+        release: Makes the operation that releases it.
     """
 
     def __init__(
         self,
-        run: _Run,
-        seconds: float,
+        listener: Listener,
+        ttl: float,
         renew: Callable[[], Operation[bool]],
         release: Callable[[], Operation[None]],
     ) -> None:
-        self._run = run
-        self._pause = seconds / 3
+        self._listener = listener
+        self._pause = ttl / 3
         self._renew = renew
         self._release = release
-        self._is_abandoned = False
-        self._over = asyncio.Event()
+        self._is_released = False
+        self._stopped = asyncio.Event()
         self._loop = asyncio.get_running_loop()
-        self.task = asyncio.create_task(self._keep())
+        self.done = asyncio.create_task(self._run())
 
-    async def _keep(self) -> None:
-        while not self._over.is_set():
+    async def _run(self) -> None:
+        while not self._stopped.is_set():
             try:
                 async with asyncio.timeout(self._pause):
-                    await self._over.wait()
+                    await self._stopped.wait()
             except TimeoutError:
-                with contextlib.suppress(ConvergeError):  # the next one makes up for it
-                    if not await self._run(self._renew()):
+                with contextlib.suppress(ConvergeError):  # two more renewals fit into its time
+                    if not await self._listener.run(self._renew()):
                         return
-        if self._is_abandoned:
+        if self._is_released:
             with contextlib.suppress(ConvergeError):
-                await self._run(self._release())
+                await self._listener.run(self._release())
 
     def stop(self) -> None:
-        """Renew it no more: its holder is done with it; from any thread."""
-        with contextlib.suppress(RuntimeError):  # the loop was closed, and with it the listener
-            self._loop.call_soon_threadsafe(self._over.set)
+        """End the renewals: the holder has used the lock; from any thread."""
+        with contextlib.suppress(RuntimeError):  # the event loop was closed, and with it the listener
+            self._loop.call_soon_threadsafe(self._stopped.set)
 
-    def abandon(self) -> None:
-        """Give it up: its holder has stopped without a result; from any thread."""
-        self._is_abandoned = True
+    def release(self) -> None:
+        """Release the lock: its holder ended without a result; from any thread."""
+        self._is_released = True
         self.stop()
+
+
+class RenewedLocks(ListenerPart):
+    """The locks that a listener renews."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self._locks = set[RenewedLock]()
+
+    def add(
+        self, ttl: float, renew: Callable[[], Operation[bool]], release: Callable[[], Operation[None]]
+    ) -> RenewedLock:
+        """Renew a lock until it is stopped or released; see `RenewedLock`."""
+        lock = RenewedLock(self._listener, ttl, renew, release)
+        self._locks.add(lock)
+        lock.done.add_done_callback(lambda _task: self._locks.discard(lock))
+        return lock
+
+    async def unregister(self) -> None:
+        """See `ListenerPart`."""
+        locks = list(self._locks)
+        for lock in locks:
+            lock.release()
+        await asyncio.gather(*(lock.done for lock in locks), return_exceptions=True)

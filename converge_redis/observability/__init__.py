@@ -1,1 +1,1 @@
-"""observability"""
+"""Observability: measurements of calls."""

@@ -1,1 +1,1 @@
-"""pools"""
+"""Pools: groups of agents, with admission enforced by the server."""

@@ -1,39 +1,44 @@
-"""Pool management: the pools of a fleet, who is in them, and who may join."""
+"""The pool managers: the pools of a fleet, their members, and which agents may join."""
+
+from typing import Any
 
 from converge_redis.observability.metrics import CoordinationMetrics
-from converge_redis.pools import audit as pool_auditing
-from converge_redis.pools import operations as pools
-from converge_redis.pools.admission import Policies, PoolSpace, TrustProvider
+from converge_redis.pools import audit as audit_ops
+from converge_redis.pools import operations
+from converge_redis.pools.admission import PolicyRegistry, PoolContext, TrustProvider
 from converge_redis.pools.model import AdmissionPolicy
-from converge_redis.store.async_redis_store import AsyncRedisStore
-from converge_redis.store.base import AsyncSpacedStore, SpacedStore, async_store, blocking_store
-from converge_redis.store.methods import AsyncFacade, Facade, averb, near_averb, near_verb, verb
-from converge_redis.store.redis_store import RedisStore
+from converge_redis.store.base import AsyncManager, Manager
+from converge_redis.store.methods import (
+    async_method,
+    async_near_cached_method,
+    method,
+    near_cached_method,
+)
 
 
-class _AsksPolicies:
-    """What both managers do in this process only."""
+class _PolicyRegistration:
+    """The part of both managers that concerns this process only."""
 
-    _policies: Policies
+    _target: PoolContext
 
     def use_policy(self, name: str, policy: AdmissionPolicy) -> None:
-        """Register a Python object that decides who may join the pools that name it.
+        """Register a Python object that decides which agents may join the pools with this policy name.
 
         It stays in this manager and is never stored: each process that joins such pools registers its own.
 
         Args:
-            name: The name that the pools hold: that of `CustomAdmission`, or of the object that the pool was
-                created with (its attribute ``name``, else the name of its class).
-            policy: An object with ``can_admit(agent_id, pool) -> bool``, a plain function; with
-                ``get_trust(agent_id) -> float`` too, it also answers for the pool's ``trust_threshold``.
+            name: The name in the pools' specifications: that of `CustomAdmission`, or of the object with which
+                the pool was created (its attribute ``name``, else the name of its class).
+            policy: An object with ``can_admit(agent_id, pool) -> bool``, a plain function. If it also has
+                ``get_trust(agent_id) -> float``, it is the trust provider of these pools too.
 
         Raises:
             InvalidTypeError, InvalidValueError: The name is malformed, or the object lacks the function.
         """
-        self._policies.use(name, policy)
+        self._target.policies.register(name, policy)
 
     def use_trust(self, provider: TrustProvider) -> None:
-        """Register who tells how far agents are trusted, for pools with a ``trust_threshold``.
+        """Register the trust provider, for pools with a ``trust_threshold``.
 
         Args:
             provider: An object with ``get_trust(agent_id) -> float``, a plain function.
@@ -41,76 +46,38 @@ class _AsksPolicies:
         Raises:
             InvalidTypeError: The object lacks the function.
         """
-        self._policies.use_trust(provider)
+        self._target.policies.register_trust(provider)
+
+    def _attach(self, store: Any, metrics: CoordinationMetrics | None) -> None:
+        super()._attach(store, metrics)  # type: ignore[misc] # the other base's
+        self._target = PoolContext(store._namespace, PolicyRegistry())
 
 
-class PoolManager(_AsksPolicies, Facade):
-    """The pools of a fleet, for blocking code; all processes with the same store see the same pools.
+class PoolManager(_PolicyRegistration, Manager):
+    """The pools of a fleet, for blocking code; all processes with the same namespace see the same pools."""
 
-    Args:
-        store: Where the state is; None: ``CONVERGE_REDIS_URL``, else this process's embedded server.
-        coordination_metrics: Where to report measurements; see `converge_redis.observability.metrics`.
-
-    Raises:
-        ConfigurationError: No store is given, and neither of the two ways to find one works.
-    """
-
-    def __init__(
-        self,
-        store: RedisStore | None = None,
-        coordination_metrics: CoordinationMetrics | None = None,
-    ) -> None:
-        self._policies = Policies()
-        given = blocking_store(self, store)
-        self._store: SpacedStore = SpacedStore(given, PoolSpace.of(given.namespace, self._policies))
-        self._metrics = coordination_metrics
-
-    @property
-    def store(self) -> RedisStore:
-        """The store that the manager works on."""
-        return self._store.store
-
-    create_pool = verb(pools.create_pool)
-    join_pool = verb(pools.join_pool)
-    leave_pool = verb(pools.leave_pool)
-    get_pool = near_verb(pools.get_pool)
-    get_pools_for_agent = near_verb(pools.get_pools_for_agent)
-    list_pools = verb(pools.list_pools)
-    delete_pool = verb(pools.delete_pool)
-    audit = verb(pool_auditing.audit)
+    create_pool = method(operations.create_pool)
+    join_pool = method(operations.join_pool)
+    leave_pool = method(operations.leave_pool)
+    get_pool = near_cached_method(operations.get_pool, operations.get_pool_near)
+    get_pools_for_agent = near_cached_method(
+        operations.get_pools_for_agent, operations.get_pools_for_agent_near
+    )
+    list_pools = method(operations.list_pools)
+    delete_pool = method(operations.delete_pool)
+    audit = method(audit_ops.audit)
 
 
-class AsyncPoolManager(_AsksPolicies, AsyncFacade):
-    """The pools of a fleet, for code on asyncio; see `PoolManager`.
+class AsyncPoolManager(_PolicyRegistration, AsyncManager):
+    """The pools of a fleet, for code on asyncio; see `PoolManager`."""
 
-    Args:
-        store: Where the state is; None: ``CONVERGE_REDIS_URL``, else this process's embedded server.
-        coordination_metrics: Where to report measurements; see `converge_redis.observability.metrics`.
-
-    Raises:
-        ConfigurationError: No store is given, and neither of the two ways to find one works.
-    """
-
-    def __init__(
-        self,
-        store: AsyncRedisStore | None = None,
-        coordination_metrics: CoordinationMetrics | None = None,
-    ) -> None:
-        self._policies = Policies()
-        given = async_store(self, store)
-        self._store: AsyncSpacedStore = AsyncSpacedStore(given, PoolSpace.of(given.namespace, self._policies))
-        self._metrics = coordination_metrics
-
-    @property
-    def store(self) -> AsyncRedisStore:
-        """The store that the manager works on; close one that was not given with ``await store.aclose()``."""
-        return self._store.store
-
-    create_pool = averb(pools.create_pool)
-    join_pool = averb(pools.join_pool)
-    leave_pool = averb(pools.leave_pool)
-    get_pool = near_averb(pools.get_pool)
-    get_pools_for_agent = near_averb(pools.get_pools_for_agent)
-    list_pools = averb(pools.list_pools)
-    delete_pool = averb(pools.delete_pool)
-    audit = averb(pool_auditing.audit)
+    create_pool = async_method(operations.create_pool)
+    join_pool = async_method(operations.join_pool)
+    leave_pool = async_method(operations.leave_pool)
+    get_pool = async_near_cached_method(operations.get_pool, operations.get_pool_near)
+    get_pools_for_agent = async_near_cached_method(
+        operations.get_pools_for_agent, operations.get_pools_for_agent_near
+    )
+    list_pools = async_method(operations.list_pools)
+    delete_pool = async_method(operations.delete_pool)
+    audit = async_method(audit_ops.audit)

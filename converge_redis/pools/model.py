@@ -1,4 +1,4 @@
-"""Pools: what `create_pool` takes, and the snapshot that `get_pool` returns."""
+"""Pools: the specification that `create_pool` takes, and the snapshot that `get_pool` returns."""
 
 import hashlib
 import math
@@ -17,19 +17,19 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from converge_redis.core.ids import uuid7
+from converge_redis.core.topic import Topic
 from converge_redis.core.validation import (
     MAX_PRIORITY,
-    check_choice,
-    check_id,
-    check_ids,
-    check_integer,
-    shown,
+    short_repr,
+    validate_choice,
+    validate_id,
+    validate_ids,
+    validate_integer,
 )
 from converge_redis.errors import InvalidTypeError, InvalidValueError
-from converge_redis.tasks.model import Topic
 
-MOST_ADMITTED = 10_000
-"""A whitelist may hold this many agents, a token policy this many tokens."""
+MAX_ADMITTED = 10_000
+"""The most agents of a whitelist, and the most tokens of a token policy."""
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -43,14 +43,14 @@ class OpenAdmission(BaseModel):
 
 
 def _allowed(value: Any) -> list[str]:
-    return sorted(set(_listed("spec.admission_policy.allowed", check_ids, value)))
+    return sorted(set(_listed("spec.admission_policy.allowed", validate_ids, value)))
 
 
 class WhitelistAdmission(BaseModel):
-    """Admit the agents that are named.
+    """Admit the agents of a list.
 
     Attributes:
-        allowed: Their ids, at most 10,000; kept in the order of the alphabet.
+        allowed: Their ids, at most 10,000; stored in sorted order.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -60,7 +60,7 @@ class WhitelistAdmission(BaseModel):
 
 
 def _digests_of_tokens(values: Any) -> list[str]:
-    """Turn secrets into digests as soon as they are handed in; the prefix tells digests from secrets."""
+    """Replace secrets by their digests at once; a prefix distinguishes the two."""
     tokens = _listed("spec.admission_policy.tokens", _secrets, values)
     if not tokens:
         raise InvalidValueError("spec.admission_policy.tokens must hold at least one token")
@@ -78,12 +78,12 @@ def _is_digest(token: str) -> bool:
 class TokenAdmission(BaseModel):
     """Admit agents that present one of the tokens.
 
-    The tokens are secrets: not even this object keeps them. Make them long and random, for instance with
-    ``secrets.token_urlsafe()``: whoever can read the store can try guesses against the digests.
+    The tokens are secrets, of which only digests are kept, also in this object. Make them long and random, for
+    instance with ``secrets.token_urlsafe()``: a reader of the store can try guesses against the digests.
 
     Attributes:
-        tokens: At most 10,000; each becomes ``"sha256:"`` and its digest in hexadecimal digits at once. Such
-            digests may be given in place of tokens.
+        tokens: At most 10,000; each is replaced at once by ``"sha256:"`` and its digest in hexadecimal digits.
+            Such digests may be given in place of tokens.
     """
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
@@ -98,7 +98,7 @@ class TokenAdmission(BaseModel):
 
 
 class CustomAdmission(BaseModel):
-    """Ask a Python object of the joining process, which is registered there under this name.
+    """Call a Python object of the joining process, which is registered there under this name.
 
     Attributes:
         name: The name, as given to `PoolManager.use_policy`.
@@ -107,7 +107,7 @@ class CustomAdmission(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     type: Literal["custom"] = "custom"
-    name: Annotated[str, BeforeValidator(lambda value: check_id("spec.admission_policy.name", value))]
+    name: Annotated[str, BeforeValidator(lambda value: validate_id("spec.admission_policy.name", value))]
 
 
 Admission = OpenAdmission | WhitelistAdmission | TokenAdmission | CustomAdmission
@@ -120,19 +120,19 @@ _ADMISSIONS: dict[str, type[Admission]] = {
 
 
 class AdmissionPolicy(Protocol):
-    """A Python object that decides who may join; it stays in its process and is never stored."""
+    """A Python object that decides which agents may join; it stays in its process and is never stored."""
 
     def can_admit(self, agent_id: str, pool: "Pool") -> bool:
-        """Tell whether an agent may join a pool.
+        """Return whether an agent may join a pool.
 
         Args:
-            agent_id: The agent that asks to join.
-            pool: The pool as it is; if it changes before the agent has joined, the policy is asked again.
+            agent_id: The agent that joins.
+            pool: The pool as it is; if it changes before the agent has joined, the policy is called again.
         """
 
 
 def _admission(value: Any) -> Any:
-    """Read an admission policy; an object that is not data passes, to be registered by the manager."""
+    """Validate an admission policy; a Python object passes, and is registered by the manager."""
     field = "spec.admission_policy"
     if value is None:
         return OpenAdmission()
@@ -141,12 +141,12 @@ def _admission(value: Any) -> Any:
     if isinstance(value, str):
         value = {"type": value}
     if isinstance(value, Mapping):
-        kind = check_choice(f"{field}.type", value.get("type"), _ADMISSIONS)
+        kind = validate_choice(f"{field}.type", value.get("type"), _ADMISSIONS)
         return validated(_ADMISSIONS[kind], field, value)
     if isinstance(value, type) or not callable(getattr(value, "can_admit", None)):
         raise InvalidTypeError(
             f"{field} must be None, an admission policy, its name or mapping, or an object with the method "
-            f"can_admit(agent_id, pool), not {shown(value)}"
+            f"can_admit(agent_id, pool), not {short_repr(value)}"
         )
     return value
 
@@ -156,7 +156,7 @@ def policy_name(policy: AdmissionPolicy) -> str:
     name = getattr(policy, "name", None)
     if not isinstance(name, str) or not name:
         name = type(policy).__name__
-    return check_id("spec.admission_policy.name", name)
+    return validate_id("spec.admission_policy.name", name)
 
 
 def _as_data(value: Any) -> dict[str, Any]:
@@ -168,40 +168,40 @@ def _trust_threshold(value: Any) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InvalidTypeError(f"spec.trust_threshold must be a number from 0 to 1, not {shown(value)}")
+        raise InvalidTypeError(f"spec.trust_threshold must be a number from 0 to 1, not {short_repr(value)}")
     if not (math.isfinite(value) and 0 <= value <= 1):
-        raise InvalidValueError(f"spec.trust_threshold must be from 0 to 1, not {shown(value)}")
+        raise InvalidValueError(f"spec.trust_threshold must be from 0 to 1, not {short_repr(value)}")
     return float(value)
 
 
 def _max_agents(value: Any) -> int | None:
-    return None if value is None else check_integer("spec.max_agents", value, 1, MAX_PRIORITY)
+    return None if value is None else validate_integer("spec.max_agents", value, 1, MAX_PRIORITY)
 
 
 def _topics(value: Any) -> list[Topic]:
-    return [Topic(topic) for topic in dict.fromkeys(check_ids("spec.topics", value))]
+    return [Topic(topic) for topic in dict.fromkeys(validate_ids("spec.topics", value))]
 
 
 class PoolSpec(BaseModel):
-    """What a pool is to be.
+    """The specification of a pool.
 
     Attributes:
         id: The id, up to 512 bytes of any text; by default a UUIDv7.
-        topics: What the pool is about.
-        admission_policy: Who may join: `OpenAdmission` (None: the same), `WhitelistAdmission`,
+        topics: The topics of the pool.
+        admission_policy: Which agents may join: `OpenAdmission` (None: the same), `WhitelistAdmission`,
             `TokenAdmission`, a mapping such as ``{"type": "token", "tokens": [...]}``, or an object with
-            ``can_admit(agent_id, pool) -> bool``, which is asked by the process that joins.
+            ``can_admit(agent_id, pool) -> bool``, which the joining process calls.
         governance: How the pool decides, as any payload; stored, not interpreted.
         trust_threshold: The trust, from 0 to 1, that an agent needs to join; None: none.
         max_agents: The most members; None: no limit.
-        metadata: What else is to be known about the pool; stored, not interpreted.
+        metadata: Any further data about the pool; stored, not interpreted.
     """
 
     model_config = ConfigDict(
         extra="forbid", validate_assignment=True, arbitrary_types_allowed=True, hide_input_in_errors=True
     )
 
-    id: Annotated[str, BeforeValidator(lambda value: check_id("spec.id", value))] = Field(
+    id: Annotated[str, BeforeValidator(lambda value: validate_id("spec.id", value))] = Field(
         default_factory=uuid7
     )
     topics: Annotated[list[Topic], PlainValidator(_topics)] = Field(default_factory=list)
@@ -223,7 +223,7 @@ class Pool(PoolSpec):
         admission_policy: As in `PoolSpec`; a Python object shows as `CustomAdmission` with its name.
         members: The ids of its agents, in the order of joining.
         created_at: When it was created (server time, Unix seconds).
-        version: Grows with each change of the members; no two pools of one id have the same.
+        version: Grows with each change of the members; a pool that is created again does not repeat one.
     """
 
     admission_policy: Annotated[Admission, PlainValidator(_admission), PlainSerializer(_as_data)] = Field(
@@ -246,21 +246,23 @@ def token_digest(token: Any) -> str:
         raise InvalidValueError("token is not valid Unicode text") from None
 
 
-def checked_spec(spec: Any) -> PoolSpec:
-    """Check what was handed to `create_pool`: a `PoolSpec`, or a mapping with its fields.
+def validate_spec(spec: Any) -> PoolSpec:
+    """Validate the argument of `create_pool`: a `PoolSpec`, or a mapping with its fields.
 
     Raises:
-        InvalidTypeError, InvalidValueError: It is something else, or a field is malformed or unknown.
+        InvalidTypeError, InvalidValueError: It is neither, or a field is malformed or unknown.
     """
-    if isinstance(spec, PoolSpec):  # checked again: its lists may have been changed in place
+    if isinstance(spec, PoolSpec):  # validated again: its lists may have been changed in place
         return validated(PoolSpec, "spec", {name: getattr(spec, name) for name in PoolSpec.model_fields})
     if isinstance(spec, Mapping):
         return validated(PoolSpec, "spec", spec)
-    raise InvalidTypeError(f"spec must be a PoolSpec or a mapping, not {type(spec).__name__} {shown(spec)}")
+    raise InvalidTypeError(
+        f"spec must be a PoolSpec or a mapping, not {type(spec).__name__} {short_repr(spec)}"
+    )
 
 
 def validated(model: type[M], field: str, values: Mapping[str, Any]) -> M:
-    """Make a model of values; what pydantic refuses becomes an error with field and value."""
+    """Make a model of values; pydantic's error becomes one that names the field and the value."""
     try:
         return model.model_validate(dict(values))
     except ValidationError as refusal:
@@ -278,7 +280,7 @@ def _explain(model: type[BaseModel], field: str, error: ErrorDetails) -> Invalid
         )
     if error["type"] == "missing":
         return InvalidValueError(f"{where} is missing")
-    return InvalidValueError(f"{where} is malformed: {error['msg']}, not {shown(error['input'])}")
+    return InvalidValueError(f"{where} is malformed: {error['msg']}, not {short_repr(error['input'])}")
 
 
 def _secrets(field: str, values: Any) -> tuple[str, ...]:
@@ -291,6 +293,6 @@ def _secrets(field: str, values: Any) -> tuple[str, ...]:
 
 def _listed(field: str, check: Any, values: Any) -> tuple[str, ...]:
     checked: tuple[str, ...] = check(field, values)
-    if len(checked) > MOST_ADMITTED:
-        raise InvalidValueError(f"{field} has {len(checked)} entries, the limit is {MOST_ADMITTED}")
+    if len(checked) > MAX_ADMITTED:
+        raise InvalidValueError(f"{field} has {len(checked)} entries, the limit is {MAX_ADMITTED}")
     return checked

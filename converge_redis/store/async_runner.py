@@ -1,4 +1,4 @@
-"""Carrying work out in one event loop: with its connections, and its listener."""
+"""The runner of one event loop: executes requests with the loop's connections and its listener."""
 
 import asyncio
 import inspect
@@ -9,28 +9,39 @@ import redis.asyncio
 from redis.exceptions import ResponseError
 
 from converge_redis.core.namespace import Namespace
-from converge_redis.core.operation import Compute, Computed, Give, Gives, Join, Listen, Near, Operation, Steps
+from converge_redis.core.operation import (
+    Call,
+    Command,
+    Compute,
+    Computed,
+    Emit,
+    OnListener,
+    Operation,
+    ReadNear,
+    Stream,
+    Unfinished,
+    WithListener,
+)
 from converge_redis.errors import StoreClosedError
 from converge_redis.notifications.listener import Listener
 from converge_redis.notifications.near_cache import NearCache
-from converge_redis.notifications.near_entries import NearCopies
-from converge_redis.tasks.claim_queue import Claimer, Visible
-from converge_redis.transport.delivery import Alone, Batch, Pause, Requests, first_command, requests
-from converge_redis.transport.pipeline import SharedCalls
+from converge_redis.notifications.near_entries import NearEntries
+from converge_redis.transport.delivery import Batch, Pause, Requests, Unbatched, first_command, requests
+from converge_redis.transport.pipeline import Pipeline
 
 T = TypeVar("T")
 
 
-class LoopRunner:
+class AsyncRunner:
     """What a store has in one event loop.
 
     Args:
         client: The client.
-        owns_client: Whether the client was made for this runner: to be closed with it, and known not to
-            repeat commands of its own accord.
-        connections: The most connections to use for calls.
-        space: The namespace.
-        near_cache: How many copies to keep of what was read; None: none.
+        owns_client: Whether the client was made for this runner, which then closes it, and knows that it sends
+            no command twice by itself.
+        connections: The most connections for calls.
+        namespace: The namespace.
+        near_cache: The settings of the near cache; None: it is off.
     """
 
     def __init__(
@@ -38,43 +49,48 @@ class LoopRunner:
         client: "redis.asyncio.Redis",
         owns_client: bool,
         connections: int,
-        space: Namespace,
+        namespace: Namespace,
         near_cache: NearCache | None = None,
     ) -> None:
         self._client = client
         self._owns_client = owns_client
-        self._calls = SharedCalls(client, connections, keeps=owns_client)
-        self.copies = None if near_cache is None else NearCopies(near_cache)
-        self._listener = Listener(client, space, self._run_for_listener, self._calls.settled, self.copies)
-        self._closed = False
+        self._pipeline = Pipeline(client, connections, keeps=owns_client)
+        self.near = None if near_cache is None else NearEntries(near_cache)
+        self._listener = Listener(
+            client, namespace, self._run_for_listener, self._pipeline.drained, self.near
+        )
+        self._is_closed = False
 
-    async def run(self, work: Operation[T] | Steps[T]) -> T:
-        """Carry out an operation, or the steps of a verb."""
+    async def run(self, call: Call[T]) -> T:
+        """Execute an operation, or a procedure."""
         self._check_not_closed()
-        failed: Exception | None = None
-        if isinstance(work, Operation):
-            # The usual case without the generators that know what to do about failures.
+        failure: Exception | None = None
+        if isinstance(call, Operation | Command):
+            # The usual case without the generators that handle failures.
             try:
-                reply = await self._calls.call(first_command(work, not self._owns_client))
+                reply = await self._pipeline.call(first_command(call, not self._owns_client))
             except Exception as error:
-                failed = self._closed_or(error)
+                failure = as_closed_error(self._is_closed, error)
             else:
-                return work.decode(reply)
-        return await self._carry_out(requests(work, not self._owns_client, failed))
+                try:
+                    return call.decode(reply)
+                except Unfinished as unfinished:
+                    call = unfinished.procedure
+        return await self._drive(requests(call, not self._owns_client, failure))
 
-    async def iterate(self, work: Gives[T]) -> AsyncGenerator[T, None]:
-        """Carry out the steps of a verb that gives many results."""
+    async def iterate(self, stream: Stream[T]) -> AsyncGenerator[T, None]:
+        """Execute a stream, and yield its results."""
         self._check_not_closed()
-        todo: Requests[None] = requests(work, repeats=not self._owns_client)
+        todo: Requests[None] = requests(stream, client_retries=not self._owns_client)
         try:
             request = next(todo)
             while True:
-                if isinstance(request, Give):
+                if isinstance(request, Emit):
                     yield request.item
                 try:
-                    answer = await self._answer(request)
+                    answer = await self._execute(request)
                 except Exception as error:
-                    request = todo.throw(self._closed_or(error))
+                    request = todo.throw(as_closed_error(self._is_closed, error))
                 else:
                     request = todo.send(answer)
         except StopIteration:
@@ -82,87 +98,87 @@ class LoopRunner:
         finally:
             todo.close()
 
-    async def _run_for_listener(self, work: Operation[T] | Steps[T]) -> T:
-        """Carry out work of the listener: it leaves nothing behind, also while the store is closed."""
-        return await self._carry_out(requests(work, repeats=not self._owns_client))
+    async def _run_for_listener(self, call: Call[T]) -> T:
+        """Execute work of the listener, which removes its registrations while the store is closing."""
+        return await self._drive(requests(call, client_retries=not self._owns_client))
 
-    async def _carry_out(self, todo: Requests[T]) -> T:
+    async def _drive(self, todo: Requests[T]) -> T:
         try:
             request = next(todo)
             while True:
                 try:
-                    answer = await self._answer(request)
+                    answer = await self._execute(request)
                 except Exception as error:
-                    request = todo.throw(self._closed_or(error))
+                    request = todo.throw(as_closed_error(self._is_closed, error))
                 else:
                     request = todo.send(answer)
         except StopIteration as stop:
             result: T = stop.value
             return result
         finally:
-            todo.close()  # a verb that is cancelled leaves its queues now, not when it is collected
+            todo.close()  # a cancelled call leaves its queues now, not when it is garbage-collected
 
-    async def _answer(self, request: Any) -> Any:  # noqa: PLR0911 - one for each kind
+    async def _execute(self, request: Any) -> Any:  # noqa: PLR0911 - one for each kind
         match request:
             case tuple():
-                return await self._calls.call(request)
-            case Alone(command):
-                return await self._calls.call_alone(command)
+                return await self._pipeline.call(request)
+            case Unbatched(command):
+                return await self._pipeline.call_unbatched(command)
             case Batch(commands):
-                return await self._calls.call_all(commands)
+                return await self._pipeline.call_all(commands)
             case Pause(seconds):
                 return await asyncio.sleep(seconds)
-            case Listen(act):
-                return await self.listen(act)
-            case Join(visible):
+            case OnListener(call):
+                return await self.on_listener(call)
+            case WithListener(call):
                 self._listener.start()
-                return self.join(visible)
-            case Near():
-                return self.near
+                return self.with_listener(call)
+            case ReadNear():
+                return self.started_near
             case Compute(function):
                 return await _computed(function)
-            case Give():
+            case Emit():
                 return None
         raise AssertionError(request)
 
     @property
-    def near(self) -> NearCopies | None:
-        """The copies of what was read; in the event loop."""
-        if self.copies is not None:
+    def started_near(self) -> NearEntries | None:
+        """The near cache, once the listener that keeps it valid was started; in the event loop."""
+        if self.near is not None:
             self.start()
-        return self.copies
+        return self.near
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether the listener is running."""
+        return self._listener.is_running
 
     def start(self) -> None:
-        """Begin to listen, unless closed; in the event loop."""
-        if not self._closed:
+        """Start the listener, unless closed; in the event loop."""
+        if not self._is_closed:
             self._listener.start()
 
-    async def listen(self, act: Any) -> Any:
-        """Have something done with the listener."""
+    async def on_listener(self, call: Any) -> Any:
+        """Start the listener, and run a coroutine function on it."""
         self._listener.start()
-        return await act(self._listener)
+        return await call(self._listener)
 
-    def join(self, visible: Visible) -> Claimer:
-        """Add a claimer that may wait; from any thread, once the listener was started."""
+    def with_listener(self, call: Any) -> Any:
+        """Call a plain function with the listener; from any thread, once the listener was started."""
         self._check_not_closed()
-        return self._listener.join(visible)
+        return call(self._listener)
 
     async def aclose(self) -> None:
-        """End all waits, and close the connections. A second call has no effect."""
-        self._closed = True
+        """End all waiting calls, and close the connections. A second call has no effect."""
+        self._is_closed = True
         await self._listener.aclose()
-        await self._calls.aclose()
+        await self._pipeline.aclose()
         if self._owns_client:
             await self._client.aclose()
 
     def _check_not_closed(self) -> None:
-        if self._closed:
-            raise closed()
-
-    def _closed_or(self, error: Exception) -> Exception:
-        # Closed while the request was under way, redis-py fails in many ways, but the server speaks.
-        told = isinstance(error, ResponseError | TimeoutError)
-        return closed() if self._closed and not told else error
+        if self._is_closed:
+            raise StoreClosedError
 
 
 async def _computed(function: Callable[[], Any]) -> Computed:
@@ -173,6 +189,10 @@ async def _computed(function: Callable[[], Any]) -> Computed:
         return Computed(None, error)
 
 
-def closed() -> StoreClosedError:
-    """Return the error for what is asked of a store that was closed."""
-    return StoreClosedError("the store was closed; make a new one")
+def as_closed_error(is_closed: bool, error: Exception) -> Exception:
+    """Return `StoreClosedError` for whatever redis-py raised because the store was closed meanwhile.
+
+    The errors that a server returned, and time-outs, stay as they are.
+    """
+    keeps = isinstance(error, ResponseError | TimeoutError)
+    return StoreClosedError() if is_closed and not keeps else error

@@ -1,229 +1,240 @@
-"""How facades get their methods: from the operation builders, which hold signature, docstring and types.
+"""Methods made from operation builders, which hold the signature, the docstring and the types.
 
-``claim = verb(claiming.claim)`` makes a blocking method, ``averb`` one for asyncio. The builder's first
-parameter, the namespace, is the store's; the others are the method's.
+``claim = method(claim.claim)`` makes a blocking method, ``async_method`` one for asyncio. The builder's first
+parameter is what the object works on, its `_target`: the namespace, or one auction or ballot. The others are the
+parameters of the method.
 """
 
 import functools
 import inspect
 import typing
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
-from converge_redis.core.namespace import Namespace
-from converge_redis.core.operation import Give, Gives, Operation, Steps
-from converge_redis.notifications.near_entries import NearCopies
+from converge_redis.core.operation import Call, Emit, Stream
+from converge_redis.notifications.near_entries import NearEntries, NearEntry
 from converge_redis.observability.metrics import CoordinationMetrics, measured
 
 P = ParamSpec("P")
 T = TypeVar("T")
-Work = Operation[T] | Steps[T]
-Builder = Callable[Concatenate[Any, P], Work[T]]  # first a namespace, or one that holds more
+Finder = Callable[[Any, NearEntries, str, tuple[Any, ...]], NearEntry | None]
+
+if TYPE_CHECKING:
+    # Jedi does not resolve these aliases. It follows the calls to the builder instead, and finds the method's
+    # parameters and docstring there; type checkers resolve them.
+    from typing_extensions import TypeAliasType
+
+    Builder = TypeAliasType("Builder", Callable[Concatenate[Any, P], Call[T]], type_params=(P, T))
+    NearBuilder = TypeAliasType("NearBuilder", Callable[..., Call[T]], type_params=(T,))
+    StreamBuilder = TypeAliasType(
+        "StreamBuilder", Callable[Concatenate[Any, P], Stream[T]], type_params=(P, T)
+    )
+    Method = TypeAliasType("Method", Callable[Concatenate[Any, P], T], type_params=(P, T))
+    AsyncMethod = TypeAliasType(
+        "AsyncMethod", Callable[Concatenate[Any, P], Coroutine[Any, Any, T]], type_params=(P, T)
+    )
+    Anything = TypeAliasType("Anything", Any)
+    M = TypeVar("M")
+    SameType = TypeAliasType("SameType", M, type_params=(M,))
 
 
-class Runner(typing.Protocol):
-    """What blocking verbs need of a store."""
-
-    namespace: Namespace
-
-    @property
-    def near(self) -> NearCopies | None:
-        """The copies that are kept of what was read."""
-        ...
-
-    def run(self, work: Work[T]) -> T:
-        """Carry out an operation, or the steps of a verb."""
-        ...
-
-    async def run_in_background(self, work: Work[T]) -> T:
-        """Carry it out in the store's background thread, for a coroutine that waits for it."""
-        ...
-
-
-class AsyncRunner(typing.Protocol):
-    """What verbs on asyncio need of a store."""
-
-    namespace: Namespace
+class BlockingStore(typing.Protocol):
+    """What blocking methods need of a store."""
 
     @property
-    def near(self) -> NearCopies | None:
-        """The copies that are kept of what was read in this event loop."""
-        ...
+    def _near_entries(self) -> NearEntries | None: ...
 
-    async def run(self, work: Work[T]) -> T:
-        """Carry out an operation, or the steps of a verb."""
-        ...
+    def _run(self, call: Call[T]) -> T: ...
 
+    async def _run_in_background(self, call: Call[T]) -> T: ...
 
-class Iterating(typing.Protocol):
-    """What blocking verbs with many results need of a store."""
-
-    def iterate(self, work: Gives[T]) -> Iterator[T]:
-        """Carry out the steps of a verb that gives many results."""
-        ...
+    def _iterate(self, stream: Stream[T]) -> Iterator[T]: ...
 
 
-class AsyncIterating(typing.Protocol):
-    """What verbs with many results on asyncio need of a store."""
+class AsyncStore(typing.Protocol):
+    """What methods for asyncio need of a store."""
 
-    def iterate(self, work: Gives[T]) -> AsyncIterator[T]:
-        """Carry out the steps of a verb that gives many results."""
-        ...
+    @property
+    def _near_entries(self) -> NearEntries | None: ...
+
+    async def _run(self, call: Call[T]) -> T: ...
+
+    def _iterate(self, stream: Stream[T]) -> AsyncIterator[T]: ...
 
 
-class Facade:
-    """Base of the blocking managers: a store, and where to report measurements."""
+class _HasMethods:
+    """Base of the classes whose methods are made here: names each method after its class and attribute."""
 
-    _store: Runner
+    _target: Any
     _metrics: CoordinationMetrics | None = None
 
+    def __init_subclass__(cls) -> None:
+        for name, value in vars(cls).items():
+            if getattr(value, "_is_made_from_builder", False):
+                value.__name__ = name
+                value.__qualname__ = f"{cls.__qualname__}.{name}"
+                value.__module__ = cls.__module__
 
-class AsyncFacade:
-    """Base of the managers on asyncio: a store, and where to report measurements."""
 
-    _store: AsyncRunner
-    _metrics: CoordinationMetrics | None = None
+class Blocking(_HasMethods):
+    """Base of the classes with blocking methods."""
+
+    _store: BlockingStore
 
 
-def verb(builder: Builder[P, T]) -> Callable[Concatenate[Any, P], T]:
+class Asynchronous(_HasMethods):
+    """Base of the classes with methods for asyncio."""
+
+    _store: AsyncStore
+
+
+def method(builder: "Builder[P, T]") -> "Method[P, T]":
     """Make a blocking method of an operation builder."""
     name = builder.__name__
 
-    def method(self: Facade, /, *args: P.args, **kwargs: P.kwargs) -> T:
+    def call(self: Blocking, /, *args: P.args, **kwargs: P.kwargs) -> T:
         store, metrics = self._store, self._metrics
         if metrics is None:
-            return store.run(builder(store.namespace, *args, **kwargs))
-        with measured(metrics, name) as call:
-            result = store.run(builder(store.namespace, *args, **kwargs))
-            call.returned(result)
+            return store._run(builder(self._target, *args, **kwargs))
+        with measured(metrics, name) as measurement:
+            result = store._run(builder(self._target, *args, **kwargs))
+            measurement.returned(result)
         return result
 
-    return _dressed(method, builder)
+    return _signed(call, builder)
 
 
-def averb(
-    builder: Builder[P, T],
-) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]:
+def async_method(builder: "Builder[P, T]") -> "AsyncMethod[P, T]":
     """Make a method for asyncio of an operation builder."""
     name = builder.__name__
 
-    async def method(self: AsyncFacade, /, *args: P.args, **kwargs: P.kwargs) -> T:
+    async def call(self: Asynchronous, /, *args: P.args, **kwargs: P.kwargs) -> T:
         store, metrics = self._store, self._metrics
         if metrics is None:
-            return await store.run(builder(store.namespace, *args, **kwargs))
-        with measured(metrics, name) as call:
-            result = await store.run(builder(store.namespace, *args, **kwargs))
-            call.returned(result)
+            return await store._run(builder(self._target, *args, **kwargs))
+        with measured(metrics, name) as measurement:
+            result = await store._run(builder(self._target, *args, **kwargs))
+            measurement.returned(result)
         return result
 
-    return _dressed(method, builder)
+    return _signed(call, builder)
 
 
-def near_verb(builder: Callable[[Any, str], Steps[T]]) -> Callable[[Any, str], T]:
-    """Make a blocking method of a builder that reads one thing: a copy of it is returned if there is one."""
+def _find_by_argument(
+    _target: Any, entries: NearEntries, name: str, args: tuple[Any, ...]
+) -> NearEntry | None:
+    return entries.find((name, args[0])) if len(args) == 1 and isinstance(args[0], str) else None
+
+
+def near_cached_method(
+    builder: "Builder[P, T]", near_builder: "NearBuilder[T]", find: Finder = _find_by_argument
+) -> "Method[P, T]":
+    """Make a blocking method that reads one thing, and looks it up in the near cache first.
+
+    Args:
+        builder: The builder for a store without a near cache.
+        near_builder: The builder of a read whose result is stored in the near cache.
+        find: Finds the entry for the target, the name and the arguments of the method.
+    """
     name = builder.__name__
-    plain = verb(builder)
+    uncached: Any = method(builder)
 
-    def method(self: Facade, /, *args: Any, **kwargs: Any) -> T:
-        copies = self._store.near
-        if copies is None or len(args) != 1 or not isinstance(args[0], str):
-            return plain(self, *args, **kwargs)
-        copy = copies.find((name, args[0]))
-        if copy is None:
-            return plain(self, *args)
-        if self._metrics is not None:
-            with measured(self._metrics, name) as call:
-                call.returned(None if (found := copy.get()) is None else [found])
-            return cast("T", found)
-        return cast("T", copy.get())
-
-    return _dressed(method, builder)
-
-
-def near_averb(builder: Callable[[Any, str], Steps[T]]) -> Callable[[Any, str], Coroutine[Any, Any, T]]:
-    """Make a method for asyncio of a builder that reads one thing; see `near_verb`."""
-    name = builder.__name__
-    plain = averb(builder)
-
-    async def method(self: AsyncFacade, /, *args: Any, **kwargs: Any) -> T:
-        copies = self._store.near
-        if copies is None or len(args) != 1 or not isinstance(args[0], str):
-            return await plain(self, *args, **kwargs)
-        copy = copies.find((name, args[0]))
-        if copy is None:
-            return await plain(self, *args)
-        if self._metrics is not None:
-            with measured(self._metrics, name) as call:
-                call.returned(None if (found := copy.get()) is None else [found])
-            return cast("T", found)
-        return cast("T", copy.get())
-
-    return _dressed(method, builder)
-
-
-def background_verb(
-    builder: Builder[P, T],
-) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]:
-    """Make a coroutine method of a blocking facade: the work runs in the store's background thread."""
-    name = builder.__name__
-
-    async def method(self: Facade, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        store = self._store
-        with measured(self._metrics, name) as call:
-            result = await store.run_in_background(builder(store.namespace, *args, **kwargs))
-            call.returned(result)
+    def call(self: Blocking, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        result: T
+        if (entries := self._store._near_entries) is None:
+            result = uncached(self, *args, **kwargs)
+        elif (entry := find(self._target, entries, name, args)) is not None:
+            result = _near_hit(self._metrics, name, entry)
+        else:
+            with measured(self._metrics, name) as measurement:
+                result = self._store._run(near_builder(self._target, entries, *args, **kwargs))
+                measurement.returned(result)
         return result
 
-    return _dressed(method, builder)
+    return _signed(call, builder)
 
 
-def iterating_verb(
-    builder: Callable[Concatenate[Namespace, P], Gives[T]],
-) -> Callable[Concatenate[Any, P], Iterator[T]]:
-    """Make a blocking method of a builder whose verb gives many results."""
+def async_near_cached_method(
+    builder: "Builder[P, T]", near_builder: "NearBuilder[T]", find: Finder = _find_by_argument
+) -> "AsyncMethod[P, T]":
+    """Make a method for asyncio that reads one thing; see `near_cached_method`."""
+    name = builder.__name__
+    uncached: Any = async_method(builder)
 
-    def method(self: Facade, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
-        store = typing.cast("Iterating", self._store)
-        return store.iterate(builder(self._store.namespace, *args, **kwargs))
+    async def call(self: Asynchronous, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        result: T
+        if (entries := self._store._near_entries) is None:
+            result = await uncached(self, *args, **kwargs)
+        elif (entry := find(self._target, entries, name, args)) is not None:
+            result = _near_hit(self._metrics, name, entry)
+        else:
+            with measured(self._metrics, name) as measurement:
+                result = await self._store._run(near_builder(self._target, entries, *args, **kwargs))
+                measurement.returned(result)
+        return result
 
-    return _dressed(method, builder, Iterator[_given(builder)])  # type: ignore[misc]
-
-
-def iterating_averb(
-    builder: Callable[Concatenate[Namespace, P], Gives[T]],
-) -> Callable[Concatenate[Any, P], AsyncIterator[T]]:
-    """Make a method for asyncio of a builder whose verb gives many results."""
-
-    def method(self: AsyncFacade, /, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[T]:
-        store = typing.cast("AsyncIterating", self._store)
-        return store.iterate(builder(self._store.namespace, *args, **kwargs))
-
-    return _dressed(method, builder, AsyncIterator[_given(builder)])  # type: ignore[misc]
+    return _signed(call, builder)
 
 
-def _given(builder: Callable[..., Any]) -> Any:
-    """What a builder of many results gives: T of ``Gives[T]``."""
+def _near_hit(metrics: CoordinationMetrics | None, name: str, entry: NearEntry) -> Any:
+    if metrics is None:
+        return entry.get()
+    with measured(metrics, name) as measurement:
+        result = entry.get()
+        measurement.returned(result)
+    return result
+
+
+def background_method(builder: "Builder[P, T]") -> "AsyncMethod[P, T]":
+    """Make a coroutine method of a blocking class: the call runs in the store's background thread."""
+    name = builder.__name__
+
+    async def call(self: Blocking, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        with measured(self._metrics, name) as measurement:
+            result = await self._store._run_in_background(builder(self._target, *args, **kwargs))
+            measurement.returned(result)
+        return result
+
+    return _signed(call, builder)
+
+
+def stream_method(builder: "StreamBuilder[P, T]") -> "Method[P, Iterator[T]]":
+    """Make a blocking method that returns an iterator, of a builder of a stream."""
+
+    def call(self: Blocking, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
+        return self._store._iterate(builder(self._target, *args, **kwargs))
+
+    return _signed(call, builder, Iterator[_emitted_type(builder)])  # type: ignore[misc]
+
+
+def async_stream_method(builder: "StreamBuilder[P, T]") -> "Method[P, AsyncIterator[T]]":
+    """Make a method for asyncio that returns an asynchronous iterator, of a builder of a stream."""
+
+    def call(self: Asynchronous, /, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[T]:
+        return self._store._iterate(builder(self._target, *args, **kwargs))
+
+    return _signed(call, builder, AsyncIterator[_emitted_type(builder)])  # type: ignore[misc]
+
+
+def _emitted_type(builder: Callable[..., Any]) -> Any:
+    """Return T of the ``Stream[T]`` that a builder returns."""
     yielded = typing.get_args(typing.get_type_hints(builder)["return"])[0]
-    (given,) = [part for part in typing.get_args(yielded) if typing.get_origin(part) is Give]
-    return typing.get_args(given)[0]
+    (emit,) = [part for part in typing.get_args(yielded) if typing.get_origin(part) is Emit]
+    return typing.get_args(emit)[0]
 
 
-M = TypeVar("M", bound=Callable[..., Any])
-
-
-def _dressed(method: M, builder: Callable[..., Any], returned: Any = None) -> M:
-    """Give a method the builder's name, docstring and signature, with what it really returns."""
-    functools.update_wrapper(method, builder)
-    del method.__wrapped__  # type: ignore[attr-defined] # signature() would follow it to the builder
-    signature = inspect.signature(builder)
-    own = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    parameters = [own, *list(signature.parameters.values())[1:]]
-    returned = returned or typing.get_args(typing.get_type_hints(builder)["return"])[-1]
-    method.__signature__ = signature.replace(  # type: ignore[attr-defined]
-        parameters=parameters, return_annotation=returned
-    )
-    method.__annotations__ = {
-        **{p.name: p.annotation for p in parameters[1:]},
-        "return": returned,
-    }
-    return method
+def _signed(call: "SameType[M]", builder: "Anything", returned: "Anything" = None) -> "SameType[M]":
+    """Give a method the name, docstring and signature of its builder, and the type that it returns itself."""
+    if TYPE_CHECKING:
+        return builder  # type: ignore[no-any-return] # where Jedi finds the parameters and the docstring
+    else:  # noqa: RET505 - for type checkers there is nothing after the return
+        functools.update_wrapper(call, builder)
+        del call.__wrapped__  # inspect.signature would follow it to the builder
+        signature = inspect.signature(builder)
+        own = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        parameters = [own, *list(signature.parameters.values())[1:]]
+        returned = returned or typing.get_args(typing.get_type_hints(builder)["return"])[-1]
+        call.__signature__ = signature.replace(parameters=parameters, return_annotation=returned)
+        call.__annotations__ = {**{p.name: p.annotation for p in parameters[1:]}, "return": returned}
+        call._is_made_from_builder = True
+        return call

@@ -1,4 +1,4 @@
-"""The first operation of every store: agree on the layout of the namespace, and look at the server."""
+"""The first operation of every store: check the layout of the namespace and the eviction policy of the server."""
 
 import warnings
 from collections.abc import Sequence
@@ -15,11 +15,11 @@ LAYOUT_VERSION = 2
 
 
 class EvictionWarning(UserWarning):
-    """The server may delete keys to make room: tasks and claims could vanish without a trace."""
+    """The server may evict keys, and with them tasks, claims and results."""
 
 
-def open_namespace(space: Namespace) -> Operation[None]:
-    """Agree with the namespace's other stores; warn when the server may evict keys.
+def open_namespace(namespace: Namespace) -> Operation[None]:
+    """Store the settings of a new namespace, or check them; warn when the server may evict keys.
 
     Raises:
         ConfigurationError: The namespace is in use with another number of shards, or by another version.
@@ -29,20 +29,20 @@ def open_namespace(space: Namespace) -> Operation[None]:
         version, shards, policy = int(reply[1]), int(reply[2]), reply[3].decode()
         if version != LAYOUT_VERSION:
             raise ConfigurationError(
-                f"namespace {space.name!r} has the key layout {version}, this version of converge-redis uses "
+                f"namespace {namespace.name!r} has the key layout {version}, this version of converge-redis uses "
                 f"{LAYOUT_VERSION}: use another namespace, or the version that made it"
             )
-        if shards != space.shards:
+        if shards != namespace.shards:
             raise ConfigurationError(
-                f"namespace {space.name!r} is in use with shards={shards}, this store has shards="
-                f"{space.shards}: all stores of a namespace need the same number"
+                f"namespace {namespace.name!r} is in use with shards={shards}, this store has shards="
+                f"{namespace.shards}: all stores of a namespace need the same number"
             )
         if policy not in {"", "noeviction"}:
             warnings.warn(
-                f"the server's maxmemory-policy is {policy}: when memory runs short it deletes keys, and "
-                "with them tasks, claims and results; set it to noeviction",
+                f"the server's maxmemory-policy is {policy}: when memory runs short it evicts keys, and with "
+                "them tasks, claims and results; set it to noeviction",
                 EvictionWarning,
                 stacklevel=2,
             )
 
-    return Operation(_OPEN, (space.keys.layout,), (LAYOUT_VERSION, space.shards), read)
+    return Operation(_OPEN, (namespace.keys.layout,), (LAYOUT_VERSION, namespace.shards), read)

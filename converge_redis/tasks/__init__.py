@@ -1,1 +1,1 @@
-"""tasks"""
+"""Tasks: from submission to the result; claims, leases, waits."""

@@ -1,11 +1,12 @@
-"""The audit: is every task in exactly one state, and in exactly the indexes that its state demands?"""
+"""The audit of tasks: each must be in exactly one state, and in exactly the indexes that the state demands."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from converge_redis.core.audit import Violation
+from converge_redis.core.batching import batches
 from converge_redis.core.namespace import Namespace
-from converge_redis.core.operation import Operation, Steps, ask, command
+from converge_redis.core.operation import Operation, Procedure, command, send
 from converge_redis.core.scripts import Script
 
 _AUDIT_ENTRIES = Script("tasks/audit_entries")
@@ -19,48 +20,47 @@ LANES_PER_SCRIPT = 2000
 Entry = tuple[str, str]  # an id, and the sorted set in which it was found, or ""
 
 
-def audit(space: Namespace) -> Steps[list[Violation]]:
-    """Read the whole namespace in bounded steps, and hold every task against its indexes.
+def audit(namespace: Namespace) -> Procedure[list[Violation]]:
+    """Read the whole namespace in bounded steps, and check every task against its indexes.
 
     Each task is checked atomically, so the audit may run while the fleet works. It changes nothing.
 
     Returns:
-        The violations; an empty list when all is well.
+        The violations; an empty list when there are none.
     """
     found: list[Violation] = []
-    for shard in range(space.shards):
-        found += yield from _audit_shard(space, shard)
-    return list(dict.fromkeys(found))  # a task is met at each of its keys
+    for shard in range(namespace.shards):
+        found += yield from _audit_shard(namespace, shard)
+    return list(dict.fromkeys(found))  # a task is checked at each of its keys
 
 
-def _audit_shard(space: Namespace, shard: int) -> Steps[list[Violation]]:
-    keys = space.keys.shard(shard)
-    found = yield from ask(
-        Operation(_AUDIT_COUNTS, keys, (LANES_PER_SCRIPT,), lambda reply: _read_counts(shard, reply))
+def _audit_shard(namespace: Namespace, shard: int) -> Procedure[list[Violation]]:
+    keys = namespace.keys.shard(shard)
+    found = yield from send(
+        Operation(_AUDIT_COUNTS, keys, (LANES_PER_SCRIPT,), lambda reply: _decode_counts(shard, reply))
     )
     cursor = 0
     while True:
-        cursor, names = yield from command(
-            "SCAN", cursor, "MATCH", space.keys.all_of_shard(shard), "COUNT", KEYS_PER_SCAN
-        )
+        pattern = namespace.keys.all_of_shard(shard)
+        cursor, names = yield from send(command("SCAN", cursor, "MATCH", pattern, "COUNT", KEYS_PER_SCAN))
         entries: list[Entry] = []
         for name in (raw.decode() for raw in names):
-            task_id = space.keys.task_id_in(shard, name)
+            task_id = namespace.keys.task_id_in(shard, name)
             if task_id is not None:
                 entries.append((task_id, ""))
-            elif space.keys.is_index(shard, name):
+            elif namespace.keys.is_index(shard, name):
                 found += yield from _audit_index(keys, name)
         found += yield from _audit_entries(keys, entries)
         if int(cursor) == 0:
             return found
 
 
-def _audit_index(keys: tuple[str, ...], index: str) -> Steps[list[Violation]]:
+def _audit_index(keys: tuple[str, ...], index: str) -> Procedure[list[Violation]]:
     found: list[Violation] = []
     first = 0
     while True:
-        members = yield from ask(
-            Operation(_AUDIT_MEMBERS, (index,), (first, first + ENTRIES_PER_SCRIPT - 1), _read_members)
+        members = yield from send(
+            Operation(_AUDIT_MEMBERS, (index,), (first, first + ENTRIES_PER_SCRIPT - 1), _decode_members)
         )
         found += yield from _audit_entries(keys, [(member, index) for member in members])
         if len(members) < ENTRIES_PER_SCRIPT:
@@ -68,27 +68,26 @@ def _audit_index(keys: tuple[str, ...], index: str) -> Steps[list[Violation]]:
         first += ENTRIES_PER_SCRIPT
 
 
-def _audit_entries(keys: tuple[str, ...], entries: Sequence[Entry]) -> Steps[list[Violation]]:
+def _audit_entries(keys: tuple[str, ...], entries: Sequence[Entry]) -> Procedure[list[Violation]]:
     found: list[Violation] = []
-    for start in range(0, len(entries), ENTRIES_PER_SCRIPT):
-        chunk = entries[start : start + ENTRIES_PER_SCRIPT]
-        arguments = tuple(part for entry in chunk for part in entry)
-        found += yield from ask(Operation(_AUDIT_ENTRIES, keys, arguments, _read_violations))
+    for batch in batches(entries, ENTRIES_PER_SCRIPT):
+        arguments = tuple(part for entry in batch for part in entry)
+        found += yield from send(Operation(_AUDIT_ENTRIES, keys, arguments, _decode_violations))
     return found
 
 
-def _read_members(reply: Sequence[Any]) -> list[str]:
+def _decode_members(reply: Sequence[Any]) -> list[str]:
     return [member.decode() for member in reply[1:]]
 
 
-def _read_violations(reply: Sequence[Any]) -> list[Violation]:
+def _decode_violations(reply: Sequence[Any]) -> list[Violation]:
     return [
         Violation(kind.decode(), task_id.decode(), detail.decode())
         for task_id, kind, detail in _triples(reply)
     ]
 
 
-def _read_counts(shard: int, reply: Sequence[Any]) -> list[Violation]:
+def _decode_counts(shard: int, reply: Sequence[Any]) -> list[Violation]:
     return [
         Violation("wrong_count", f"shard {shard}", f"{states.decode()}: {counted} counted, {members} indexed")
         for states, counted, members in _triples(reply)

@@ -1,315 +1,332 @@
-"""Those who wait for work.
+"""The claim queue: the calls of a listener that wait for a task to claim.
 
-A claim script that finds nothing puts the claimer in its shard's queue (``tasks/lua/shared/claim_queue.lua``); whatever
-makes a task claimable takes one that may have it from there, and has its listener told. Then it claims. A
-claimer that is told and waits no more passes the lane on. Every half a minute or so, and after each lost
-connection, the listener renews the places of all its claimers together.
+When a claim script finds nothing, it puts the claimer into the queue of its shard
+(``tasks/lua/shared/claim_queue.lua``). When a task becomes claimable, the script removes one matching claimer
+from the queue and publishes the lane to its listener; that claimer then claims as usual. If it has stopped waiting
+by then, its listener wakes the next claimer for that lane. Every half a minute, and after each reconnect, the
+listener renews the places of all its claimers.
 """
 
 import asyncio
 import contextlib
 import itertools
 import math
-import random
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import ClassVar
 
-from converge_redis.core.operation import Argument
+from converge_redis.core.backoff import jittered
+from converge_redis.core.batching import batches
+from converge_redis.core.operation import Procedure
 from converge_redis.errors import ConvergeError
-from converge_redis.tasks.waiters import CLAIMERS_PER_SCRIPT
+from converge_redis.notifications.listener import Listener, ListenerPart, Loop
+from converge_redis.notifications.steps import with_listener
+from converge_redis.notifications.waiters import Signal
+from converge_redis.tasks.claim_filter import ClaimFilter
+from converge_redis.tasks.claim_queue_operations import (
+    CLAIMERS_PER_SCRIPT,
+    close_claim_queue,
+    leave_claim_queue,
+    renew_claimers,
+    wake_next_claimer,
+)
+from converge_redis.tasks.due_timer import DueTimer
 
 RENEWAL_SECONDS = 30.0
 
-Visible = tuple[Argument, ...]
-Work = tuple[int, str]  # a shard, and a lane there
+ReadyLane = tuple[int, str]  # a shard, and a lane there that has work
 
 
-class Claimer:
+class WaitingClaimer:
     """One call of claim_next that may wait.
 
     Args:
-        claimers: All of the listener's.
-        number: Its number among them.
-        visible: What it may have.
+        queue: The claim queue of the listener.
+        number: Its number there.
+        claim_filter: Which lanes it may claim from.
 
     Attributes:
-        queued: The shards in whose queues it stands.
-        sent_at: When the first claim script since it last waited was sent at the earliest, on
+        queued: The shards in whose queues it is.
+        sent_at: When the first claim script since the last wait was sent, at the earliest, on
             ``time.monotonic()``.
     """
 
     __slots__ = (
-        "_changed",
-        "_claimers",
+        "_claiming",
         "_connection",
-        "_looking",
-        "_told",
-        "_under_way",
+        "_current",
+        "_queue",
+        "_ready",
+        "_signal",
+        "claim_filter",
         "error",
-        "gives_up",
+        "is_stopping",
         "number",
         "queued",
         "sent_at",
-        "visible",
     )
 
-    def __init__(self, claimers: "Claimers", number: int, visible: Visible) -> None:
+    def __init__(self, queue: "ClaimQueue", number: int, claim_filter: ClaimFilter) -> None:
         self.number = number
-        self.visible = visible
+        self.claim_filter = claim_filter
         self.queued = set[int]()
         self.sent_at = math.inf
         self.error: BaseException | None = None
-        self.gives_up = False
-        self._claimers = claimers
+        self.is_stopping = False
+        self._queue = queue
         self._connection = 0
-        self._looking: int | None = None
-        self._told = deque[Work]()
-        self._under_way: Work | None = None
-        self._changed: asyncio.Future[None] | None = None
+        self._claiming: int | None = None  # the shard to which a claim script was sent
+        self._ready = deque[ReadyLane]()
+        self._current: ReadyLane | None = None
+        self._signal = Signal()
 
     @property
     def listener(self) -> str:
         """The id of its listener."""
-        return self._claimers.listener
+        return self._queue.listener_id
 
     @property
-    def is_heard(self) -> bool:
-        """Whether the listener hears now what the server tells."""
-        return self._claimers.is_heard()
+    def is_subscribed(self) -> bool:
+        """Whether its listener receives messages now."""
+        return self._queue.is_subscribed
 
-    async def heard(self, seconds: float) -> bool:
-        """Wait until the listener hears what the server tells; False: the time is up, or it has given up."""
-        return await self._until(lambda: self.is_heard or self.gives_up, seconds) and not self.gives_up
+    async def wait_subscribed(self, seconds: float) -> bool:
+        """Wait until the listener receives messages; False: the time is up, or it is stopping."""
+        is_ready = await self._wait_until(lambda: self.is_subscribed or self.is_stopping, seconds)
+        return is_ready and not self.is_stopping
 
-    async def told(self, seconds: float) -> Work | None:
-        """Wait until there is work; None: the time is up, or the claimer has given up."""
+    async def next_ready_lane(self, seconds: float) -> ReadyLane | None:
+        """Wait for a lane with work; None: the time is up, or it is stopping."""
         self.sent_at = math.inf
-        if not await self._until(lambda: bool(self._told) or self.gives_up, seconds) or self.gives_up:
+        is_ready = await self._wait_until(lambda: bool(self._ready) or self.is_stopping, seconds)
+        if not is_ready or self.is_stopping:
             return None
-        self._under_way = self._told.popleft()
-        return self._under_way
+        self._current = self._ready.popleft()
+        return self._current
 
-    async def _until(self, condition: Callable[[], bool], seconds: float) -> bool:
+    async def _wait_until(self, condition: Callable[[], bool], seconds: float) -> bool:
         try:
             async with asyncio.timeout(seconds):
                 while self.error is None and not condition():
-                    self._changed = asyncio.get_running_loop().create_future()
-                    await self._changed
+                    await self._signal.wait()
         except TimeoutError:
             return False
         if self.error is not None:
             raise self.error
         return True
 
-    def give_up(self) -> None:
-        """Wait no more than for a last look; in the event loop."""
-        self.gives_up = True
-        self.notice()
+    def stop_waiting(self) -> None:
+        """Claim once more, then return; in the event loop."""
+        self.is_stopping = True
+        self.wake()
 
-    def notice(self) -> None:
-        """Look again whether what is waited for has come."""
-        if self._changed is not None and not self._changed.done():
-            self._changed.set_result(None)
+    def wake(self) -> None:
+        """Check again whether the awaited condition holds."""
+        self._signal.notify()
 
-    def tell(self, work: Work) -> None:
-        """There is work."""
-        self._told.append(work)
-        self.notice()
-
-    @property
-    def is_looking(self) -> bool:
-        """Whether a claim script may be under way."""
-        return self._looking is not None
+    def push(self, ready: ReadyLane) -> None:
+        """Add a lane with work."""
+        self._ready.append(ready)
+        self.wake()
 
     @property
-    def has_been_told(self) -> bool:
-        """Whether there is work that it has not tried to claim yet."""
-        return bool(self._told) or self._under_way is not None
+    def is_claiming(self) -> bool:
+        """Whether a claim script may be in flight."""
+        return self._claiming is not None
 
-    def looks(self, shard: int) -> None:
-        """Note that a claim script is about to be sent, which may put it in the queue; from any thread."""
+    @property
+    def has_ready_lane(self) -> bool:
+        """Whether there is a lane with work from which it has not claimed yet."""
+        return bool(self._ready) or self._current is not None
+
+    def claim_sent(self, shard: int) -> None:
+        """Note that a claim script is about to be sent, which may put it into the queue; from any thread."""
         if self.error is not None:
             raise self.error
-        self._looking = shard
-        self._connection = self._claimers.connection
+        self._claiming = shard
+        self._connection = self._queue.connection
         self.sent_at = min(self.sent_at, time.monotonic())
 
-    def looked(self, shard: int, *, queued: bool, tick_in: float | None = None) -> None:
-        """Note that a claim script has run; from any thread.
+    def claim_answered(self, shard: int, *, queued: bool, due_in: float | None = None) -> None:
+        """Note the outcome of a claim script; from any thread.
 
         Args:
-            shard: Where.
-            queued: Whether it found nothing, and put the claimer in the queue.
-            tick_in: The seconds until the listener is to tick there.
+            shard: The shard.
+            queued: Whether it found nothing, and put the claimer into the queue.
+            due_in: Seconds until the due timer is to fire in the shard; None: it is not.
         """
-        self._looking = self._under_way = None
+        self._claiming = self._current = None
         (self.queued.add if queued else self.queued.discard)(shard)
-        if queued and self._connection != self._claimers.connection:
-            self._claimers.renew_soon()  # it may have been told while nobody heard
-        if tick_in is not None:
-            self._claimers.ticks(shard, tick_in)
+        if queued and self._connection != self._queue.connection:
+            self._queue.renew_soon()  # a message may have been lost with the connection
+        if due_in is not None:
+            self._queue.schedule_due(shard, due_in)
 
-    def leave(self) -> None:
-        """Wait no more; from any thread."""
-        if self._looking is not None:
-            self.queued.add(self._looking)  # a script whose reply is not awaited has put it there, or will
-        self._claimers.leave(self)
+    def close(self) -> None:
+        """Stop waiting, and leave all queues; from any thread."""
+        if self._claiming is not None:
+            self.queued.add(self._claiming)  # the script whose reply is not awaited puts it there
+        self._queue.remove(self)
 
-    def unclaimed(self) -> list[Work]:
-        """The work that it was told of, and has not tried to claim."""
-        return [*self._told, *([self._under_way] if self._under_way else [])]
+    def unused_lanes(self) -> list[ReadyLane]:
+        """Return the lanes with work from which it has not claimed."""
+        return [*self._ready, *([self._current] if self._current else [])]
 
 
-class Claimers:
-    """All claimers of a listener.
+class ClaimQueue(ListenerPart):
+    """All waiting claimers of a listener."""
 
-    Args:
-        listener: The listener's id.
-        is_heard: Tells whether the listener hears now what the server tells.
-        renew: Renews the places of some in a shard; returns lanes with work, and the number of tasks there.
-        leave: Takes some from a shard's queue.
-        pass_on: Wakes somebody else for a lane of a shard.
-        ticks: Has the listener tick in a shard, after some seconds.
-        settled: Waits until the calls that are under way have ended.
-    """
+    messages: ClassVar = {b"work": "_on_work"}
 
-    def __init__(
-        self,
-        listener: str,
-        is_heard: Callable[[], bool],
-        renew: Callable[[int, Visible, Sequence[int]], Awaitable[list[tuple[str, int]]]],
-        leave: Callable[[int, Visible, Sequence[int]], Awaitable[None]],
-        pass_on: Callable[[int, str], Coroutine[Any, Any, None]],
-        ticks: Callable[[int, float], None],
-        settled: Callable[[], Awaitable[None]],
-    ) -> None:
-        self.listener = listener
-        self.is_heard = is_heard
-        self.connection = 0  # counts how often the connection was made
-        self.is_used = False
-        self.ticks = ticks
-        self._renew = renew
-        self._leave = leave
-        self._pass_on = pass_on
-        self._settled = settled
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self._due_timer = listener.part(DueTimer)
+        self.connection = 0  # the number of connections so far
         self._numbers = itertools.count(1)
-        self._claimers = dict[int, Claimer]()
-        self._leaving = deque[Claimer]()
-        self._to_pass_on = deque[Work]()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._due = asyncio.Event()
-        self._leavers = asyncio.Event()
+        self._claimers = dict[int, WaitingClaimer]()
+        self._leaving = deque[WaitingClaimer]()
+        self._unused_lanes = deque[ReadyLane]()
+        self._renewal_due = asyncio.Event()
+        self._flush_due = asyncio.Event()
 
-    def join(self, visible: Visible) -> Claimer:
+    @property
+    def listener_id(self) -> str:
+        """The id of the listener."""
+        return self._listener.id
+
+    @property
+    def is_subscribed(self) -> bool:
+        """Whether the listener receives messages now."""
+        return self._listener.is_subscribed
+
+    def add(self, claim_filter: ClaimFilter) -> WaitingClaimer:
         """Add a claimer; from any thread."""
-        self.is_used = True
-        claimer = Claimer(self, next(self._numbers), visible)
+        claimer = WaitingClaimer(self, next(self._numbers), claim_filter)
         self._claimers[claimer.number] = claimer
         return claimer
 
-    def leave(self, claimer: Claimer) -> None:
-        """Forget a claimer; from any thread."""
-        if claimer.queued or claimer.has_been_told:
+    def remove(self, claimer: WaitingClaimer) -> None:
+        """Remove a claimer; from any thread."""
+        if claimer.queued or claimer.has_ready_lane:
             self._leaving.append(claimer)
-            self._soon(self._leavers.set)
+            self._listener.call_soon(self._flush_due.set)
         self._claimers.pop(claimer.number, None)
 
     def renew_soon(self) -> None:
-        """Renew the places of all who wait, now; from any thread."""
-        self._soon(self._due.set)
+        """Renew the places of all claimers now; from any thread."""
+        self._listener.call_soon(self._renewal_due.set)
 
-    def _soon(self, call: Callable[[], None]) -> None:
-        if self._loop is not None:
-            with contextlib.suppress(RuntimeError):  # the loop was closed, and with it the listener
-                self._loop.call_soon_threadsafe(call)
+    def schedule_due(self, shard: int, seconds: float) -> None:
+        """Have the due timer fire in a shard after some seconds; from any thread."""
+        self._due_timer.schedule(shard, seconds)
 
-    def on_heard(self) -> None:
-        """All that is told is heard from now on; what was told before may be lost."""
+    def on_subscribed(self) -> None:
+        """See `ListenerPart`."""
         self.connection += 1
-        self._due.set()
+        self._renewal_due.set()
         for claimer in list(self._claimers.values()):
-            claimer.notice()
-
-    def on_work(self, shard: int, number: int, lane: str) -> None:
-        """A claimer was taken from the queue for a lane."""
-        claimer = self._claimers.get(number)
-        if claimer is None:
-            self._to_pass_on.append((shard, lane))
-            self._leavers.set()
-        else:
-            claimer.queued.discard(shard)
-            claimer.tell((shard, lane))
+            claimer.wake()
 
     def fail_all(self, error: BaseException) -> None:
-        """End all waits with an error."""
+        """See `ListenerPart`."""
         for claimer in list(self._claimers.values()):
             claimer.error = error
-            claimer.notice()
+            claimer.wake()
 
-    async def keep_renewing(self) -> None:
-        """Renew the places of all who wait, until cancelled."""
-        self._loop = asyncio.get_running_loop()
+    def _on_work(self, shard: int, message: bytes) -> None:
+        """A script has removed a claimer from the queue for a lane."""
+        number, _, lane = message.partition(b" ")
+        ready = (shard, lane.decode())
+        claimer = self._claimers.get(int(number))
+        if claimer is None:
+            self._unused_lanes.append(ready)
+            self._flush_due.set()
+        else:
+            claimer.queued.discard(shard)
+            claimer.push(ready)
+
+    def loops(self) -> Sequence[Loop]:
+        """See `ListenerPart`."""
+        return [self._renew_loop, self._unregister_loop]
+
+    async def _renew_loop(self) -> None:
         while True:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(RENEWAL_SECONDS * random.uniform(0.8, 1.2)):  # noqa: S311
-                    await self._due.wait()
-            self._due.clear()
-            if self.is_heard():
-                with contextlib.suppress(ConvergeError):  # the next renewal, or connection, makes up for it
+                async with asyncio.timeout(jittered(RENEWAL_SECONDS, 0.2)):
+                    await self._renewal_due.wait()
+            self._renewal_due.clear()
+            if self.is_subscribed:
+                with contextlib.suppress(ConvergeError):  # the next renewal, or reconnect, makes up for it
                     await self._renew_all()
 
     async def _renew_all(self) -> None:
-        for (shard, visible), queued in self._by_queue(list(self._claimers.values())).items():
-            for start in range(0, len(queued), CLAIMERS_PER_SCRIPT):
-                part = queued[start : start + CLAIMERS_PER_SCRIPT]
-                some = [one for one in part if one.number in self._claimers and shard in one.queued]
-                if some:
-                    lanes = await self._renew(shard, visible, [claimer.number for claimer in some])
-                    there = [one for one in some if one.number in self._claimers]
-                    idle = [claimer for claimer in there if not claimer.has_been_told]
-                    work = [lane for lane, tasks in lanes for _ in range(min(tasks, len(idle)))]
-                    for claimer, lane in zip(idle, work, strict=False):
-                        claimer.tell((shard, lane))
+        for (shard, claim_filter), queued in self._by_queue(list(self._claimers.values())).items():
+            for batch in batches(queued, CLAIMERS_PER_SCRIPT):
+                claimers = [one for one in batch if one.number in self._claimers and shard in one.queued]
+                if claimers:
+                    await self._renew(shard, claim_filter, claimers)
 
-    def _by_queue(self, claimers: Sequence[Claimer]) -> dict[tuple[int, Visible], list[Claimer]]:
-        queues: dict[tuple[int, Visible], list[Claimer]] = {}
+    async def _renew(self, shard: int, claim_filter: ClaimFilter, claimers: Sequence[WaitingClaimer]) -> None:
+        numbers = [claimer.number for claimer in claimers]
+        operation = renew_claimers(self._listener.namespace, shard, self._listener.id, claim_filter, numbers)
+        due_in, lanes = await self._listener.run(operation)
+        if due_in is not None:
+            self.schedule_due(shard, due_in)
+        waiting = [one for one in claimers if one.number in self._claimers]
+        idle = [claimer for claimer in waiting if not claimer.has_ready_lane]
+        ready = [lane for lane, tasks in lanes for _ in range(min(tasks, len(idle)))]
+        for claimer, lane in zip(idle, ready, strict=False):
+            claimer.push((shard, lane))
+
+    def _by_queue(
+        self, claimers: Sequence[WaitingClaimer]
+    ) -> dict[tuple[int, ClaimFilter], list[WaitingClaimer]]:
+        queues: dict[tuple[int, ClaimFilter], list[WaitingClaimer]] = {}
         for claimer in claimers:
             for shard in list(claimer.queued):
-                queues.setdefault((shard, claimer.visible), []).append(claimer)
+                queues.setdefault((shard, claimer.claim_filter), []).append(claimer)
         return queues
 
-    async def keep_leaving(self) -> None:
-        """Take those who wait no more from their queues, until cancelled."""
-        self._loop = asyncio.get_running_loop()
+    async def _unregister_loop(self) -> None:
         while True:
-            await self._leavers.wait()
-            self._leavers.clear()
-            await self.settle()
+            await self._flush_due.wait()
+            self._flush_due.clear()
+            await self._flush()
 
-    async def settle(self) -> None:
-        """Take those who wait no more from their queues, and pass on the work that they were told of."""
+    async def _flush(self) -> None:
+        """Unregister the claimers that have left, and wake others for the lanes that they did not use."""
         leaving, self._leaving = list(self._leaving), deque()
-        to_pass_on, self._to_pass_on = list(self._to_pass_on), deque()
+        unused_lanes, self._unused_lanes = list(self._unused_lanes), deque()
         for claimer in leaving:
-            to_pass_on += claimer.unclaimed()
+            unused_lanes += claimer.unused_lanes()
+        namespace, listener = self._listener.namespace, self._listener
         try:
-            if any(claimer.is_looking for claimer in leaving):
-                await self._settled()  # on another connection, the farewell might overtake the claim script
-            for (shard, visible), queued in self._by_queue(leaving).items():
-                for start in range(0, len(queued), CLAIMERS_PER_SCRIPT):
-                    numbers = [claimer.number for claimer in queued[start : start + CLAIMERS_PER_SCRIPT]]
-                    await self._leave(shard, visible, numbers)
-            for shard, lane in to_pass_on:
-                await self._pass_on(shard, lane)
+            if any(claimer.is_claiming for claimer in leaving):
+                await listener.drained()  # on another connection, this script might overtake the claim
+            for (shard, claim_filter), queued in self._by_queue(leaving).items():
+                for batch in batches(queued, CLAIMERS_PER_SCRIPT):
+                    numbers = [claimer.number for claimer in batch]
+                    await listener.run(
+                        leave_claim_queue(namespace, shard, listener.id, claim_filter, numbers)
+                    )
+            for shard, lane in unused_lanes:
+                await listener.run(wake_next_claimer(namespace, shard, lane))
         except ConvergeError:
-            pass  # the places expire, and those who renew theirs find the work
+            pass  # their places expire, and claimers that renew theirs find the work
         except BaseException:
-            self._leaving.extend(leaving)  # interrupted by the end of the listener, which does it again
+            self._leaving.extend(leaving)  # cancelled by the end of the listener, which flushes again
             raise
 
-    def leave_all(self) -> None:
-        """Forget all claimers."""
+    async def unregister(self) -> None:
+        """See `ListenerPart`."""
         for claimer in list(self._claimers.values()):
-            claimer.leave()
+            claimer.close()
+        await self._flush()
+        for shard in range(self._listener.namespace.shards):
+            await self._listener.run(close_claim_queue(self._listener.namespace, shard, self._listener.id))
+
+
+def waiting_claimer(claim_filter: ClaimFilter) -> Procedure[WaitingClaimer]:
+    """Register a claimer that may wait; it must be closed at the end."""
+    return (yield from with_listener(lambda listener: listener.part(ClaimQueue).add(claim_filter)))

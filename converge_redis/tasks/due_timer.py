@@ -1,57 +1,71 @@
-"""The time keeper: while all claimers of a shard wait, one listener lets time pass (``tasks/lua/shared/due_timer.lua``)."""
+"""The due timer: while all claimers of a shard wait, one listener applies what becomes due there.
+
+``tasks/lua/shared/due_timer.lua`` elects that listener.
+"""
 
 import asyncio
 import contextlib
-import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Sequence
+from typing import ClassVar
 
+from converge_redis.core.backoff import jittered
 from converge_redis.errors import ConvergeError
+from converge_redis.notifications.listener import Listener, ListenerPart, Loop
+from converge_redis.tasks.claim_queue_operations import apply_due
 
-PAUSE_SECONDS = 1.0
-LATEST_SECONDS = 3600.0
+RETRY_SECONDS = 1.0
+MAX_SLEEP_SECONDS = 3600.0
 ROUNDING_SECONDS = 0.001
-"""A tick is late rather than early: an early one finds nothing due."""
+"""The timer fires late rather than early: an early script finds nothing due."""
 
 
-class TimeKeeper:
-    """Ticks in each shard when it is time.
+class DueTimer(ListenerPart):
+    """Runs ``apply_due`` in each shard when something is due there."""
 
-    Args:
-        tick: Ticks in a shard; returns the seconds until the next time, or None.
-    """
+    messages: ClassVar = {b"time": "_on_earlier_time"}
 
-    def __init__(self, tick: Callable[[int], Awaitable[float | None]]) -> None:
-        self._tick = tick
-        self._due = dict[int, float]()  # shard → when, on the loop's clock
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self._due = dict[int, float]()  # by shard, on the clock of the event loop
         self._loop: asyncio.AbstractEventLoop | None = None
         self._changed = asyncio.Event()
 
-    def set(self, shard: int, seconds: float) -> None:
-        """Tick in a shard after some seconds, unless that is due before; from any thread."""
-        if self._loop is not None:
-            due = self._loop.time() + seconds + ROUNDING_SECONDS
+    def schedule(self, shard: int, seconds: float) -> None:
+        """Fire in a shard after some seconds, unless it is due before; from any thread."""
+        loop = self._loop
+        if loop is not None:
+            due = loop.time() + seconds + ROUNDING_SECONDS
             try:
-                is_here = asyncio.get_running_loop() is self._loop
+                is_here = asyncio.get_running_loop() is loop
             except RuntimeError:
                 is_here = False
             if is_here:
-                self._set(shard, due)
+                self._schedule_at(shard, due)
                 return
-            with contextlib.suppress(RuntimeError):  # the loop was closed, and with it the listener
-                self._loop.call_soon_threadsafe(self._set, shard, due)
+            with contextlib.suppress(RuntimeError):  # the event loop was closed, and with it the listener
+                loop.call_soon_threadsafe(self._schedule_at, shard, due)
+        else:
+            self._listener.call_soon(self.schedule, shard, seconds)
 
-    def _set(self, shard: int, due: float) -> None:
+    def _schedule_at(self, shard: int, due: float) -> None:
         if due < self._due.get(shard, float("inf")):
             self._due[shard] = due
             self._changed.set()
 
-    async def keep_ticking(self) -> None:
-        """Tick whenever it is due, until cancelled."""
+    def _on_earlier_time(self, shard: int, microseconds: bytes) -> None:
+        self.schedule(shard, int(microseconds) / 1e6)
+
+    def loops(self) -> Sequence[Loop]:
+        """See `ListenerPart`."""
         self._loop = asyncio.get_running_loop()
+        return [self._run]
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
         while True:
             self._changed.clear()
             due = min(self._due.values(), default=None)
-            seconds = LATEST_SECONDS if due is None else due - self._loop.time()
+            seconds = MAX_SLEEP_SECONDS if due is None else due - loop.time()
             if seconds > 0:
                 try:
                     async with asyncio.timeout(seconds):
@@ -60,12 +74,14 @@ class TimeKeeper:
                     pass
                 else:
                     continue
-            now = self._loop.time()
+            now = loop.time()
             for shard in [shard for shard, due in self._due.items() if due <= now]:
                 del self._due[shard]
                 try:
-                    next_in = await self._tick(shard)
+                    next_in = await self._listener.run(
+                        apply_due(self._listener.namespace, shard, self._listener.id)
+                    )
                 except ConvergeError:
-                    next_in = PAUSE_SECONDS * random.uniform(0.5, 1.5)  # noqa: S311 - spreads load
+                    next_in = jittered(RETRY_SECONDS)
                 if next_in is not None:
-                    self._set(shard, self._loop.time() + next_in + ROUNDING_SECONDS)
+                    self._schedule_at(shard, loop.time() + next_in + ROUNDING_SECONDS)

@@ -1,107 +1,91 @@
-"""Task management, from submission to the end: the source of truth about every task of a fleet."""
+"""The task managers: the tasks of a fleet, from submission to the result."""
 
-from converge_redis.store.base import OnAsyncStore, OnStore
+from converge_redis.store.base import AsyncManager, Manager
 from converge_redis.store.methods import (
-    averb,
-    background_verb,
-    iterating_averb,
-    iterating_verb,
-    near_averb,
-    near_verb,
-    verb,
+    async_method,
+    async_near_cached_method,
+    async_stream_method,
+    background_method,
+    method,
+    near_cached_method,
+    stream_method,
 )
-from converge_redis.tasks import audit as auditing
-from converge_redis.tasks import claim as claiming
-from converge_redis.tasks import lease as holding
-from converge_redis.tasks import query as reading
-from converge_redis.tasks import settle as settling
-from converge_redis.tasks import submit as submitting
-from converge_redis.tasks import wait as waiting
+from converge_redis.tasks import audit as audit_ops
+from converge_redis.tasks import claim as claim_ops
+from converge_redis.tasks import lease as lease_ops
+from converge_redis.tasks import query as query_ops
+from converge_redis.tasks import settle as settle_ops
+from converge_redis.tasks import submit as submit_ops
+from converge_redis.tasks import wait as wait_ops
 
 
-class TaskManager(OnStore):
-    """The tasks of a fleet, for blocking code; all processes with the same store see the same tasks.
+class TaskManager(Manager):
+    """The tasks of a fleet, for blocking code; all processes with the same namespace see the same tasks."""
 
-    Args:
-        store: Where the state is; None: ``CONVERGE_REDIS_URL``, else this process's embedded server.
-        coordination_metrics: Where to report measurements; see `converge_redis.observability.metrics`.
+    submit = method(submit_ops.submit)
+    submit_many = method(submit_ops.submit_many)
+    requeue_task = method(submit_ops.requeue_task)
 
-    Raises:
-        ConfigurationError: No store is given, and neither of the two ways to find one works.
-    """
+    claim = method(claim_ops.claim)
+    claim_next = method(claim_ops.claim_next)
+    start = method(lease_ops.start)
+    extend_claim = method(lease_ops.extend_claim)
+    release = method(lease_ops.release)
+    release_expired_claims = method(claim_ops.release_expired_claims)
 
-    submit = verb(submitting.submit)
-    submit_many = verb(submitting.submit_many)
-    requeue_task = verb(submitting.requeue_task)
+    report = method(settle_ops.report)
+    fail_task = method(settle_ops.fail_task)
+    cancel_task = method(settle_ops.cancel_task)
 
-    claim = verb(claiming.claim)
-    claim_next = verb(claiming.claim_next)
-    start = verb(holding.start)
-    extend_claim = verb(holding.extend_claim)
-    release = verb(holding.release)
-    release_expired_claims = verb(claiming.release_expired_claims)
+    get_task = near_cached_method(query_ops.get_task, query_ops.get_task_near)
+    get_tasks = method(query_ops.get_tasks)
+    list_claims = method(query_ops.list_claims)
+    list_pending_tasks = method(query_ops.list_pending_tasks)
+    list_pending_tasks_for_agent = method(query_ops.list_pending_tasks_for_agent)
+    counts = method(query_ops.counts)
+    explain_claim = method(query_ops.explain_claim)
+    refresh_from_store = method(query_ops.refresh_from_store)
+    audit = method(audit_ops.audit)
 
-    report = verb(settling.report)
-    fail_task = verb(settling.fail_task)
-    cancel_task = verb(settling.cancel_task)
-
-    get_task = near_verb(reading.get_task)
-    get_tasks = verb(reading.get_tasks)
-    my_claims = verb(reading.my_claims)
-    list_pending_tasks = verb(reading.list_pending_tasks)
-    list_pending_tasks_for_agent = verb(reading.list_pending_tasks_for_agent)
-    counts = verb(reading.counts)
-    explain_claim = verb(reading.explain_claim)
-    refresh_from_store = verb(reading.refresh_from_store)
-    audit = verb(auditing.audit)
-
-    wait_until_done = background_verb(waiting.wait_until_done)
-    wait = verb(waiting.wait)
-    submit_and_wait = verb(waiting.submit_and_wait)
-    wait_all = verb(waiting.wait_all)
-    wait_any = verb(waiting.wait_any)
-    as_completed = iterating_verb(waiting.as_completed)
+    wait_until_done = background_method(wait_ops.wait_until_done)
+    wait = method(wait_ops.wait)
+    submit_and_wait = method(wait_ops.submit_and_wait)
+    wait_all = method(wait_ops.wait_all)
+    wait_any = method(wait_ops.wait_any)
+    as_completed = stream_method(wait_ops.as_completed)
 
 
-class AsyncTaskManager(OnAsyncStore):
-    """The tasks of a fleet, for code on asyncio; see `TaskManager`.
+class AsyncTaskManager(AsyncManager):
+    """The tasks of a fleet, for code on asyncio; see `TaskManager`."""
 
-    Args:
-        store: Where the state is; None: ``CONVERGE_REDIS_URL``, else this process's embedded server.
-        coordination_metrics: Where to report measurements; see `converge_redis.observability.metrics`.
+    submit = async_method(submit_ops.submit)
+    submit_many = async_method(submit_ops.submit_many)
+    requeue_task = async_method(submit_ops.requeue_task)
 
-    Raises:
-        ConfigurationError: No store is given, and neither of the two ways to find one works.
-    """
+    claim = async_method(claim_ops.claim)
+    claim_next = async_method(claim_ops.claim_next)
+    start = async_method(lease_ops.start)
+    extend_claim = async_method(lease_ops.extend_claim)
+    release = async_method(lease_ops.release)
+    release_expired_claims = async_method(claim_ops.release_expired_claims)
 
-    submit = averb(submitting.submit)
-    submit_many = averb(submitting.submit_many)
-    requeue_task = averb(submitting.requeue_task)
+    report = async_method(settle_ops.report)
+    fail_task = async_method(settle_ops.fail_task)
+    cancel_task = async_method(settle_ops.cancel_task)
 
-    claim = averb(claiming.claim)
-    claim_next = averb(claiming.claim_next)
-    start = averb(holding.start)
-    extend_claim = averb(holding.extend_claim)
-    release = averb(holding.release)
-    release_expired_claims = averb(claiming.release_expired_claims)
+    get_task = async_near_cached_method(query_ops.get_task, query_ops.get_task_near)
+    get_tasks = async_method(query_ops.get_tasks)
+    list_claims = async_method(query_ops.list_claims)
+    list_pending_tasks = async_method(query_ops.list_pending_tasks)
+    list_pending_tasks_for_agent = async_method(query_ops.list_pending_tasks_for_agent)
+    counts = async_method(query_ops.counts)
+    explain_claim = async_method(query_ops.explain_claim)
+    refresh_from_store = async_method(query_ops.refresh_from_store)
+    audit = async_method(audit_ops.audit)
 
-    report = averb(settling.report)
-    fail_task = averb(settling.fail_task)
-    cancel_task = averb(settling.cancel_task)
-
-    get_task = near_averb(reading.get_task)
-    get_tasks = averb(reading.get_tasks)
-    my_claims = averb(reading.my_claims)
-    list_pending_tasks = averb(reading.list_pending_tasks)
-    list_pending_tasks_for_agent = averb(reading.list_pending_tasks_for_agent)
-    counts = averb(reading.counts)
-    explain_claim = averb(reading.explain_claim)
-    refresh_from_store = averb(reading.refresh_from_store)
-    audit = averb(auditing.audit)
-
-    wait_until_done = averb(waiting.wait_until_done)
-    wait = averb(waiting.wait)
-    submit_and_wait = averb(waiting.submit_and_wait)
-    wait_all = averb(waiting.wait_all)
-    wait_any = averb(waiting.wait_any)
-    as_completed = iterating_averb(waiting.as_completed)
+    wait_until_done = async_method(wait_ops.wait_until_done)
+    wait = async_method(wait_ops.wait)
+    submit_and_wait = async_method(wait_ops.submit_and_wait)
+    wait_all = async_method(wait_ops.wait_all)
+    wait_any = async_method(wait_ops.wait_any)
+    as_completed = async_stream_method(wait_ops.as_completed)

@@ -1,4 +1,4 @@
-"""The task: what is submitted, and the snapshot of it that managers return."""
+"""The task: what callers submit, and the snapshot that managers return."""
 
 import enum
 from typing import Annotated, Any
@@ -13,11 +13,19 @@ from pydantic import (
 )
 
 from converge_redis.core.ids import uuid7
-from converge_redis.core.validation import MAX_PRIORITY, check_id, check_ids, check_integer
+from converge_redis.core.topic import Topic
+from converge_redis.core.validation import (
+    MAX_PRIORITY,
+    short_repr,
+    validate_id,
+    validate_ids,
+    validate_integer,
+)
+from converge_redis.errors import InvalidValueError, TaskFailedError
 
 
 class TaskState(enum.StrEnum):
-    """The states of a task; the last three are terminal. See ``docs/state-machine.md``."""
+    """The states of a task; the last three are terminal (``docs/state-machine.md``)."""
 
     PENDING = "pending"
     ASSIGNED = "assigned"
@@ -35,18 +43,12 @@ class TaskState(enum.StrEnum):
 _TERMINAL = frozenset({TaskState.COMPLETED, TaskState.FAILED, TaskState.CANCELLED})
 
 
-class Topic(str):
-    """The name of a subject that routes a task; a plain string serves as well."""
-
-    __slots__ = ()
-
-
 def _name(value: Any, info: ValidationInfo) -> str:
-    return check_id(f"task.{info.field_name}", value)
+    return validate_id(f"task.{info.field_name}", value)
 
 
 def _optional_name(value: Any, info: ValidationInfo) -> str | None:
-    return None if value is None else check_id(f"task.{info.field_name}", value)
+    return None if value is None else validate_id(f"task.{info.field_name}", value)
 
 
 def _topic(value: str | None) -> Topic | None:
@@ -54,44 +56,45 @@ def _topic(value: str | None) -> Topic | None:
 
 
 def _names(value: Any, info: ValidationInfo) -> list[str]:
-    return list(check_ids(f"task.{info.field_name}", value))
+    return list(validate_ids(f"task.{info.field_name}", value))
 
 
-def check_priority(value: Any) -> int:
-    """Check a priority: an integer within ±2^53."""
-    return check_integer("task.priority", value, -MAX_PRIORITY, MAX_PRIORITY)
+def validate_priority(value: Any) -> int:
+    """Validate a priority: an integer within ±2^53."""
+    return validate_integer("task.priority", value, -MAX_PRIORITY, MAX_PRIORITY)
 
 
 class Task(BaseModel):
     """A unit of work.
 
-    Set what is to be done and who may do it, and submit it; the fields below ``priority`` are the manager's.
-    A task that a manager returns is a snapshot: changing it changes nothing in the store.
+    A caller sets the fields up to ``priority`` and submits it; the manager sets the fields after that. A task that
+    a manager returns is a snapshot: changing it changes nothing in the store. All times are Unix seconds of the
+    server's clock.
 
     Attributes:
-        id: The id, up to 512 bytes of any text; by default a UUIDv7, so that ids order by time of creation.
-        objective: What is to be achieved, in words.
-        inputs: What the work needs.
-        outputs: What the work is expected to give.
-        constraints: Free, but for the names that count: ``claim_ttl_sec``, ``timeout_sec`` and
-            ``retention_sec`` (seconds), ``max_retries`` (claims that may expire before the task fails), and
-            ``deadline`` (Unix seconds, or ISO 8601 with a time zone). Keep finished tasks
-            (``retention_sec``) for longer than those who wait for the result, or repeat a call, may take:
-            what is deleted is unknown.
-        evaluator: Who or what judges the result; stored, not interpreted.
-        pool_id: Only agents of this pool may claim it; None: any.
-        topic: Only agents with this topic may claim it; None: any.
+        id: The id, up to 512 bytes of any text; by default a UUIDv7, so that ids sort by time of creation.
+        objective: The goal, in words.
+        inputs: The data that the work needs.
+        outputs: The data that the work is expected to produce.
+        constraints: Any mapping. These keys are interpreted: ``claim_ttl_sec`` (the lease), ``timeout_sec`` (the
+            most time in one claim), ``retention_sec`` (how long it is kept once finished), in seconds;
+            ``max_retries`` (how many claims may expire before the task fails); ``deadline`` (Unix seconds, or
+            ISO 8601 with a time zone). All others are stored unchanged. Set ``retention_sec`` to more than the
+            time in which the result is read or a call is repeated: a deleted task is unknown.
+        evaluator: The judge of the result; stored, not interpreted.
+        pool_id: Only agents of this pool may claim it; None: any agent.
+        topic: Only agents with this topic may claim it; None: any agent.
         required_capabilities: Only agents with all of these may claim it.
-        priority: Higher goes first; an integer within ±2^53.
-        state: Where it stands.
-        assigned_to: The agent that holds it, or finished it.
-        result: What was reported, or the reason of a failure.
-        claimed_at: When the present or last claim began (server time, Unix seconds).
-        claim_expires_at: When the present claim's lease ends (server time, Unix seconds); None: never.
-        claim_token: The fence of the present or last claim: it only grows, claim by claim.
-        attempts: The number of claims so far, less those given back.
-        submitted_at: When it was accepted (server time, Unix seconds).
-        finished_at: When it became terminal (server time, Unix seconds).
+        priority: Tasks of higher priority are claimed first; an integer within ±2^53.
+        state: Its state.
+        assigned_to: The agent that holds it, or that finished it.
+        result: The reported result, or the reason of a failure.
+        claimed_at: When the current or last claim began.
+        claim_expires_at: When the lease of the current claim ends; None: never.
+        claim_token: The fencing token of the current or last claim; it grows with each claim.
+        attempts: The number of claims so far, without those that were released.
+        submitted_at: When it was accepted.
+        finished_at: When it became terminal.
     """
 
     model_config = ConfigDict(extra="forbid", validate_assignment=True, arbitrary_types_allowed=True)
@@ -105,7 +108,7 @@ class Task(BaseModel):
     pool_id: Annotated[str | None, BeforeValidator(_optional_name)] = None
     topic: Annotated[str | None, BeforeValidator(_optional_name), AfterValidator(_topic)] = None
     required_capabilities: Annotated[list[str], BeforeValidator(_names)] = Field(default_factory=list)
-    priority: Annotated[int, BeforeValidator(check_priority)] = 0
+    priority: Annotated[int, BeforeValidator(validate_priority)] = 0
 
     state: TaskState = TaskState.PENDING
     assigned_to: str | None = None
@@ -116,3 +119,24 @@ class Task(BaseModel):
     attempts: int = 0
     submitted_at: float | None = None
     finished_at: float | None = None
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether it is completed, failed or cancelled."""
+        return self.state.terminal
+
+    def result_or_raise(self) -> Any:
+        """Return the result of a completed task.
+
+        Raises:
+            TaskFailedError: It failed or was cancelled; ``reason`` holds its `result`.
+            InvalidValueError: It is not finished: wait for it first.
+        """
+        if self.state is TaskState.COMPLETED:
+            return self.result
+        if not self.is_finished:
+            raise InvalidValueError(f"task {self.id!r} has no result yet: it is {self.state}; wait for it")
+        why = f": {short_repr(self.result)}" if self.state is TaskState.FAILED else ""
+        raise TaskFailedError(
+            f"task {self.id!r} was not completed: it is {self.state}{why}", self.id, self.result
+        )

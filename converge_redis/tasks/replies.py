@@ -1,14 +1,18 @@
-"""How replies about tasks are read: tasks from rows, errors from status words."""
+"""Replies about tasks: tasks from rows, errors from status words."""
 
 import json
+import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
-from urllib.parse import unquote
 
 from pydantic import ValidationError
 
 from converge_redis.core.codec import decode
+from converge_redis.core.operation import Argument
+from converge_redis.core.topic import Topic
+from converge_redis.core.validation import validate_id, validate_integer
 from converge_redis.errors import (
     ClaimLostError,
     ConvergeError,
@@ -16,61 +20,58 @@ from converge_redis.errors import (
     StoreReplyError,
     TaskCancelledError,
 )
-from converge_redis.tasks.model import Task, TaskState, Topic
+from converge_redis.tasks.model import Task
+from converge_redis.tasks.record import RecordHead, decode_record
+
+_log = logging.getLogger("converge_redis")
 
 
-def read_task(row: Sequence[Any]) -> Task:
+def decode_task(row: Sequence[Any]) -> Task:
     """Make a task of a reply's row (``tasks/lua/shared/reply.lua``).
 
     Raises:
-        StoreReplyError: It is not what this package stores.
+        StoreReplyError: The row is not what this package stores.
     """
     try:
-        return _read_task(row)
+        return _decode_task(row)
     except ConvergeError:
         raise
-    except Exception as error:  # whatever the bytes of others provoke
+    except Exception as error:  # whatever foreign bytes provoke
         raise StoreReplyError(
             f"task {row[0]!r} is stored in a form that cannot be read: {error!r}"
         ) from error
 
 
-def _read_task(row: Sequence[Any]) -> Task:
+def _decode_task(row: Sequence[Any]) -> Task:
     task_id = row[0].decode()
-    head, spec, result = _split(row)
+    head, spec, result = decode_record(row)
     if spec is None:
-        raise StoreReplyError(f"task {task_id!r} has lost what was submitted: does the server evict keys?")
-    state, submitted, _, _, _, agent, token, lease, _, attempts, _, finished, _ = head[: len(_HEAD)]
-    rare = _rare(head) if len(head) > len(_HEAD) + 1 else {}
-    submitted_at = int(submitted)
-    token_at = int(token) if token else None
-    finished_at = None
-    if finished:  # then these count from the submission
-        finished_at = submitted_at + int(finished)
-        token_at = None if token_at is None else submitted_at + token_at
-    claimed_at = int(rare["claimed"]) if "claimed" in rare else token_at if agent else None
-    if "failure" in rare:
-        outcome: Any = _failure(task_id, rare)
-    else:
-        outcome = None if result is None else decode(result)
+        raise StoreReplyError(f"task {task_id!r} has lost its specification: does the server evict keys?")
+    token, finished = head.token, head.finished
+    claimed = token if head.agent else None
+    outcome: Any = None if result is None else decode(result)
+    if head.options:
+        claimed = int(head.option("claimed") or 0) or claimed
+        if failure := head.option("failure"):
+            outcome = _failure(failure, head)
     fields = {
         **_DEFAULTS,
         "id": task_id,
-        "state": _STATES.get(state) or TaskState(state),
-        "assigned_to": (unquote(agent) if "%" in agent else agent) if agent else None,
+        "state": head.state,
+        "assigned_to": head.holder,
         "result": outcome,
-        "claimed_at": None if claimed_at is None else claimed_at / 1e6,
-        "claim_expires_at": int(lease) / 1e6 if lease else None,
-        "claim_token": token_at,
-        "attempts": int(attempts) if attempts else 0,
-        "submitted_at": submitted_at / 1e6,
-        "finished_at": None if finished_at is None else finished_at / 1e6,
+        "claimed_at": None if claimed is None else claimed / 1e6,
+        "claim_expires_at": int(head.lease) / 1e6 if head.lease else None,
+        "claim_token": token,
+        "attempts": int(head.attempts) if head.attempts else 0,
+        "submitted_at": int(head.submitted) / 1e6,
+        "finished_at": None if finished is None else finished / 1e6,
     }
-    return _task(fields, decode(spec))
+    return _make_task(fields, decode(spec))
 
 
-_DEFAULTS: dict[str, Any] = dict.fromkeys(Task.model_fields)  # in the order in which a task has them
-_SUBMITTED: dict[str, tuple[type, Any]] = {
+_DEFAULTS: dict[str, Any] = dict.fromkeys(Task.model_fields)  # in the order of the model's fields
+_SPEC_FIELDS: dict[str, tuple[type, Any]] = {
     "objective": (str, str),
     "inputs": (dict, dict),
     "outputs": (dict, dict),
@@ -80,24 +81,24 @@ _SUBMITTED: dict[str, tuple[type, Any]] = {
     "required_capabilities": (list, list),
     "priority": (int, int),
 }
-"""The fields that were validated when they were submitted: their types, and what makes their defaults."""
+"""The fields that were validated at submit: their types, and what makes their defaults."""
 
 
-def _task(fields: dict[str, Any], submitted: Any) -> Task:
-    """Make a task without validating again what has the types that `submit` gives it; else validate."""
-    is_ours = isinstance(submitted, dict)
+def _make_task(fields: dict[str, Any], spec: Any) -> Task:
+    """Make a task without validation where the specification has the types that `submit` gives it."""
+    is_ours = isinstance(spec, dict)
     if is_ours:
-        for name, (kind, default) in _SUBMITTED.items():
-            if name in submitted:
-                is_ours = is_ours and type(submitted[name]) is kind
-                fields[name] = submitted[name]
+        for name, (kind, default) in _SPEC_FIELDS.items():
+            if name in spec:
+                is_ours = is_ours and type(spec[name]) is kind
+                fields[name] = spec[name]
             else:
                 fields[name] = default()
-        fields["evaluator"] = submitted.get("evaluator")
-        is_ours = is_ours and submitted.keys() <= fields.keys()
+        fields["evaluator"] = spec.get("evaluator")
+        is_ours = is_ours and spec.keys() <= fields.keys()
     if not is_ours:
         try:
-            return Task(**{**fields, **submitted})
+            return Task(**{**fields, **spec})
         except (ValidationError, TypeError) as error:
             raise StoreReplyError(
                 f"task {fields['id']!r} is stored in a form that cannot be read: {error}"
@@ -113,11 +114,11 @@ def _task(fields: dict[str, Any], submitted: Any) -> Task:
     return task
 
 
-def read_told_task(message: bytes) -> tuple[str, Callable[[], Task | None]]:
-    """Read a row as listeners are told it: parts, each as its length, a colon and its bytes, and blanks.
+def decode_message(message: bytes) -> tuple[str, Callable[[], Task | None]]:
+    """Decode the row in a message to a listener: each part as its length, a colon and its bytes.
 
     Returns:
-        The id, and what reads the task; None when only the id was told.
+        The task id, and a function that returns the task, or None where the message holds only the id.
     """
     row: list[bytes] = []
     start = 0
@@ -128,99 +129,81 @@ def read_told_task(message: bytes) -> tuple[str, Callable[[], Task | None]]:
         start = end + 1
     if len(row) == 1:
         return row[0].decode(), lambda: None
-    return row[0].decode(), partial(read_task, [part or None for part in row])
+    return row[0].decode(), partial(decode_task, [part or None for part in row])
 
 
-_HEAD = (
-    "state",
-    "submitted",
-    "lane",
-    "priority",
-    "ttl",
-    "agent",
-    "token",
-    "lease",
-    "listener",
-    "attempts",
-    "calls",
-    "finished",
-    "size",
-)
-_STATES = {
-    "p": TaskState.PENDING,
-    "a": TaskState.ASSIGNED,
-    "r": TaskState.RUNNING,
-    "c": TaskState.COMPLETED,
-    "f": TaskState.FAILED,
-    "x": TaskState.CANCELLED,
-}
-
-
-def record_of(row: Sequence[Any]) -> dict[str, str]:
-    """Return the record's fields of a reply's row, those that are set (``tasks/lua/shared/record.lua``)."""
-    head = _split(row)[0]
-    record = {name: part for name, part in zip(_HEAD, head, strict=False) if part} | _rare(head)
-    record.pop("size", None)
-    record["state"] = _STATES.get(record["state"], record["state"])
-    if "agent" in record:
-        record["agent"] = unquote(record["agent"])
-    if "finished" in record:  # then these count from the submission
-        for name in ("finished", "token"):
-            if name in record:
-                record[name] = str(int(record["submitted"]) + int(record[name]))
-    if "agent" in record:
-        record.setdefault("claimed", record["token"])
-    return record
-
-
-def _split(row: Sequence[Any]) -> tuple[list[str], bytes | None, bytes | None]:
-    """Return the parts of the head, what was submitted and what came out."""
-    text, _, body = row[1].partition(b"\n")
-    head = text.decode().split("|")
-    size = int(head[len(_HEAD) - 1] or 0)
-    spec, result = body[:size] or None, body[size:] or None
-    if len(row) > 2:  # what has a key of its own
-        spec, result = spec or row[2], result or row[3]
-    return head, spec, result
-
-
-def _rare(head: Sequence[str]) -> dict[str, str]:
-    """Return the fields that few records have."""
-    named = (part.partition("=") for part in head[len(_HEAD) : -1])
-    return {name: unquote(value) for name, _, value in named}
-
-
-def _failure(task_id: str, record: dict[str, str]) -> dict[str, Any]:
-    """Tell why the rules failed a task: ``reason`` in one word, ``message``, and the claims that expired."""
+def _failure(reason: str, head: RecordHead) -> dict[str, Any]:
+    """Return the result of a task that its rules failed: a word, a message, and the claims that expired."""
+    lost = filter(None, (head.option("lost") or "").split("\n"))
     expired = [
         {
-            "agent_id": lost["agent"],
-            "claim_token": int(lost["token"]),
-            "claimed_at": int(lost["claimed"]) / 1e6,
-            "expired_at": int(lost["lease"]) / 1e6,
+            "agent_id": claim["agent"],
+            "claim_token": int(claim["token"]),
+            "claimed_at": int(claim["claimed"]) / 1e6,
+            "expired_at": int(claim["lease"]) / 1e6,
         }
-        for lost in map(json.loads, filter(None, record.get("lost", "").split("\n")))
+        for claim in map(json.loads, lost)
     ]
     messages = {
         "deadline": "the deadline passed before the task was finished",
-        "max_retries": f"{record.get('expiries')} claims expired, max_retries allows {record.get('retries')}",
+        "max_retries": (
+            f"{head.option('expiries')} claims expired, max_retries allows {head.option('retries')}"
+        ),
     }
-    reason = record["failure"]
     return {"reason": reason, "message": messages.get(reason, reason), "expired_claims": expired}
 
 
-def refused(verb: str, agent_id: str, task_id: str, reply: Sequence[Any]) -> NotAuthorizedError:
+def holder_args(agent_id: str, claim_token: int | None) -> tuple[str, Argument]:
+    """Validate and encode the holder of a claim: agent id, and claim token or ``""``."""
+    validate_id("agent_id", agent_id)
+    if claim_token is None:
+        return agent_id, ""
+    return agent_id, validate_integer("claim_token", claim_token, 0, 2**53)
+
+
+@dataclass(frozen=True, slots=True)
+class HolderReply:
+    """Decodes the reply to a call of a claim's holder: True; False for an unknown task; else raises why not.
+
+    Attributes:
+        verb: What the holder tried, for the error.
+        accepted: The status word of success.
+        agent_id: The agent.
+        task_id: The task.
+    """
+
+    verb: str
+    accepted: bytes
+    agent_id: str
+    task_id: str
+
+    def __call__(self, reply: Sequence[Any]) -> bool:
+        """Decode a reply."""
+        if reply[0] == self.accepted:
+            return True
+        if reply[0] == b"UNKNOWN":
+            _log.warning("agent %r cannot %s task %r: it is unknown", self.agent_id, self.verb, self.task_id)
+            return False
+        if reply[0] == b"UNREADABLE":
+            raise StoreReplyError(f"task {self.task_id!r} is stored in a form that cannot be read")
+        raise refusal_error(self.verb, self.agent_id, self.task_id, reply)
+
+
+def refusal_error(verb: str, agent_id: str, task_id: str, reply: Sequence[Any]) -> NotAuthorizedError:
     """Return the error for a refusal (``tasks/lua/shared/require_holder.lua``)."""
     word, state, holder, token = (part.decode() for part in reply)
     start = f"agent {agent_id!r} is not authorized to {verb} task {task_id!r}: "
     if word == "CANCELLED":
-        return TaskCancelledError(start + "the task was cancelled; drop the work")
+        message = start + "the task was cancelled; drop the work"
+        return TaskCancelledError(message, "cancelled", agent_id, task_id)
     if state in {"assigned", "running"}:
-        now = f"agent {holder!r} holds it with claim token {token}"
+        current = f"agent {holder!r} holds it with claim token {token}"
     elif state == "pending":
-        now = "it is pending again"
+        current = "it is pending again"
     else:
-        now = f"it is {state}"
+        current = f"it is {state}"
     if word == "CLAIM_LOST":
-        return ClaimLostError(start + f"this claim has expired, was given back or was replaced; {now}")
-    return NotAuthorizedError(start + f"it does not hold the claim; {now}")
+        message = start + f"this claim has expired, was released or was replaced; {current}"
+        return ClaimLostError(message, "claim_lost", agent_id, task_id)
+    message = start + f"it does not hold the claim; {current}"
+    return NotAuthorizedError(message, "not_holder", agent_id, task_id)

@@ -1,4 +1,4 @@
-"""Verbs that wait for tasks to end: by push from the server, never by polling."""
+"""Waiting for tasks to end: wait, wait_all, wait_any, as_completed, submit_and_wait; by push, without polling."""
 
 import asyncio
 import time
@@ -6,21 +6,22 @@ from collections.abc import Iterable
 from functools import partial
 
 from converge_redis.core.namespace import Namespace
-from converge_redis.core.operation import Give, Gives, Steps, listen
-from converge_redis.core.validation import check_id, check_ids, check_seconds
+from converge_redis.core.operation import Emit, Procedure, Stream
+from converge_redis.core.validation import validate_id, validate_ids, validate_seconds
 from converge_redis.notifications.listener import Listener
-from converge_redis.notifications.waiters import Wait
+from converge_redis.notifications.steps import on_listener
 from converge_redis.tasks.model import Task
 from converge_redis.tasks.query import get_tasks
-from converge_redis.tasks.submit import AT_ONCE, Entry, lay_out
+from converge_redis.tasks.submit import NO_DELAY, TaskArgs, encode_task
+from converge_redis.tasks.waiters import TaskWaiter, TaskWaiters
 
-TaskWait = Wait[str, Task]
-
-SHORT = 1.0
-"""With fewer seconds than this, a wait reads the tasks before the time begins to count."""
+READ_FIRST_BELOW = 1.0
+"""With a time-out of fewer seconds, a wait reads the tasks before the time begins to count."""
 
 
-def wait_until_done(space: Namespace, task_id: str, timeout: float | None) -> Steps[Task | None]:
+def wait_until_done(
+    namespace: Namespace, task_id: str, timeout: float | None = None
+) -> Procedure[Task | None]:
     """Wait until a task is completed, failed or cancelled.
 
     Args:
@@ -33,12 +34,12 @@ def wait_until_done(space: Namespace, task_id: str, timeout: float | None) -> St
     Raises:
         StoreClosedError: The store was closed meanwhile.
     """
-    check_id("task_id", task_id)
-    done = yield from _wait(space, (task_id,), timeout, 1)
+    validate_id("task_id", task_id)
+    done = yield from _wait(namespace, (task_id,), timeout, 1)
     return done.get(task_id)
 
 
-def wait(space: Namespace, task_id: str, timeout: float | None) -> Steps[Task | None]:
+def wait(namespace: Namespace, task_id: str, timeout: float | None = None) -> Procedure[Task | None]:
     """Wait as `wait_until_done` does; on the blocking manager, this one blocks.
 
     Args:
@@ -51,15 +52,16 @@ def wait(space: Namespace, task_id: str, timeout: float | None) -> Steps[Task | 
     Raises:
         StoreClosedError: The store was closed meanwhile.
     """
-    return wait_until_done(space, task_id, timeout)
+    return wait_until_done(namespace, task_id, timeout)
 
 
 def submit_and_wait(
-    space: Namespace, task: Task, timeout: float | None, *, delay: float = AT_ONCE
-) -> Steps[Task | None]:
+    namespace: Namespace, task: Task, timeout: float | None = None, *, delay: float = NO_DELAY
+) -> Procedure[Task | None]:
     """Submit a task, and wait until it is completed, failed or cancelled.
 
-    As `submit` and then `wait`, but quicker: the script that stores the task also registers who waits.
+    It has the effect of `submit` followed by `wait`, in one round trip and one push message: the script that
+    stores the task also registers the waiter.
 
     Args:
         task: The task, as for `submit`.
@@ -75,14 +77,15 @@ def submit_and_wait(
         PayloadTooLargeError: The task exceeds the store's ``payload_limit``.
         StoreClosedError: The store was closed meanwhile.
     """
-    if timeout is not None:
-        check_seconds("timeout", timeout, zero=True)
-    entry = lay_out(space, task, delay)
-    ended = yield from listen(partial(_submitted_and_ended, space, entry, timeout))
+    _validate_timeout(timeout)
+    args = encode_task(namespace, task, delay)
+    ended = yield from on_listener(partial(_submit_and_wait, namespace, args, timeout))
     return ended[0] if ended else None
 
 
-def wait_all(space: Namespace, task_ids: Iterable[str], timeout: float | None) -> Steps[list[Task | None]]:
+def wait_all(
+    namespace: Namespace, task_ids: Iterable[str], timeout: float | None = None
+) -> Procedure[list[Task | None]]:
     """Wait until all of several tasks are completed, failed or cancelled.
 
     Args:
@@ -96,12 +99,14 @@ def wait_all(space: Namespace, task_ids: Iterable[str], timeout: float | None) -
     Raises:
         StoreClosedError: The store was closed meanwhile.
     """
-    ids = check_ids("task_ids", task_ids)
-    done = yield from _wait(space, ids, timeout, len(set(ids)))
+    ids = validate_ids("task_ids", task_ids)
+    done = yield from _wait(namespace, ids, timeout, len(set(ids)))
     return [done.get(task_id) for task_id in ids]
 
 
-def wait_any(space: Namespace, task_ids: Iterable[str], timeout: float | None) -> Steps[Task | None]:
+def wait_any(
+    namespace: Namespace, task_ids: Iterable[str], timeout: float | None = None
+) -> Procedure[Task | None]:
     """Wait until one of several tasks is completed, failed or cancelled.
 
     Args:
@@ -109,21 +114,21 @@ def wait_any(space: Namespace, task_ids: Iterable[str], timeout: float | None) -
         timeout: The most seconds to wait; None: no limit.
 
     Returns:
-        A snapshot of a terminal task; None when the time is up, or no task is left that is known.
+        A snapshot of a terminal task; None when the time is up, or none of the tasks is known.
 
     Raises:
         StoreClosedError: The store was closed meanwhile.
     """
-    ids = check_ids("task_ids", task_ids)
-    done = yield from _wait(space, ids, timeout, 1)
+    ids = validate_ids("task_ids", task_ids)
+    done = yield from _wait(namespace, ids, timeout, 1)
     return next((done[task_id] for task_id in ids if task_id in done), None)
 
 
-def as_completed(space: Namespace, task_ids: Iterable[str], timeout: float | None = None) -> Gives[Task]:
-    """Iterate over tasks as they end: completed, failed or cancelled.
+def as_completed(namespace: Namespace, task_ids: Iterable[str], timeout: float | None = None) -> Stream[Task]:
+    """Iterate over tasks as they are completed, failed or cancelled.
 
     Args:
-        task_ids: The tasks' ids; each is given once.
+        task_ids: The tasks' ids; a repeated id counts once.
         timeout: The most seconds to wait for all of them; None: no limit.
 
     Returns:
@@ -134,68 +139,74 @@ def as_completed(space: Namespace, task_ids: Iterable[str], timeout: float | Non
         TimeoutError: The time was up before all tasks had ended.
         StoreClosedError: The store was closed meanwhile.
     """
-    ids = check_ids("task_ids", task_ids)
-    ends = None if timeout is None else time.monotonic() + check_seconds("timeout", timeout, zero=True)
-    opened: list[tuple[Listener, TaskWait]] = []
+    ids = validate_ids("task_ids", task_ids)
+    _validate_timeout(timeout)
+    deadline = None if timeout is None else time.monotonic() + timeout
+    begun: list[tuple[TaskWaiters, TaskWaiter]] = []
     try:
-        wait = yield from listen(partial(_begin, ids, opened))
+        waiter = yield from on_listener(partial(_begin, ids, begun))
         while True:
-            left = None if ends is None else max(ends - time.monotonic(), 0.0)
-            ended = yield from listen(partial(_next_ended, wait, left))
+            left = None if deadline is None else max(deadline - time.monotonic(), 0.0)
+            ended = yield from on_listener(partial(_next_ended, waiter, left))
             if not ended:
                 return
             for task in ended:
-                yield Give(task)
+                yield Emit(task)
     finally:
-        for listener, wait in opened:
-            listener.end_wait(wait)
+        for waiters, waiter in begun:
+            waiters.end(waiter)
 
 
 async def _begin(
-    ids: tuple[str, ...], opened: list[tuple[Listener, TaskWait]], listener: Listener
-) -> TaskWait:
-    wait = listener.begin_wait(ids, 1)
-    opened.append((listener, wait))
-    return wait
+    ids: tuple[str, ...], begun: list[tuple[TaskWaiters, TaskWaiter]], listener: Listener
+) -> TaskWaiter:
+    waiters = listener.part(TaskWaiters)
+    waiter = waiters.begin(ids, 1)
+    begun.append((waiters, waiter))
+    return waiter
 
 
-async def _next_ended(wait: TaskWait, seconds: float | None, _listener: Listener) -> list[Task]:
+async def _next_ended(waiter: TaskWaiter, seconds: float | None, _listener: Listener) -> list[Task]:
     async with asyncio.timeout(seconds):
-        await wait.over()
-    ended, wait.ended = wait.ended, []
+        await waiter.wait()
+    ended, waiter.results = waiter.results, []
     return ended
 
 
 def _wait(
-    space: Namespace, ids: tuple[str, ...], timeout: float | None, enough: int
-) -> Steps[dict[str, Task]]:
-    if timeout is not None:
-        check_seconds("timeout", timeout, zero=True)
+    namespace: Namespace, ids: tuple[str, ...], timeout: float | None, needed: int
+) -> Procedure[dict[str, Task]]:
+    _validate_timeout(timeout)
     ended: list[Task] = []
-    if timeout is not None and timeout < SHORT:
-        tasks = yield from get_tasks(space, ids)
-        ended = list({task.id: task for task in tasks if task is not None and task.state.terminal}.values())
-    if timeout != 0 and len(ended) < enough:
-        ended = yield from listen(partial(_ended, ids, timeout, enough))
+    if timeout is not None and timeout < READ_FIRST_BELOW:
+        tasks = yield from get_tasks(namespace, ids)
+        ended = list({task.id: task for task in tasks if task is not None and task.is_finished}.values())
+    if timeout != 0 and len(ended) < needed:
+        ended = yield from on_listener(partial(_wait_for_tasks, ids, timeout, needed))
     return {task.id: task for task in ended}
 
 
-async def _ended(ids: tuple[str, ...], timeout: float | None, enough: int, listener: Listener) -> list[Task]:
-    return await _over(listener.begin_wait(ids, enough), timeout, listener)
+def _validate_timeout(timeout: float | None) -> None:
+    if timeout is not None:
+        validate_seconds("timeout", timeout, zero=True)
 
 
-async def _submitted_and_ended(
-    space: Namespace, entry: Entry, timeout: float | None, listener: Listener
+async def _wait_for_tasks(
+    ids: tuple[str, ...], timeout: float | None, needed: int, listener: Listener
 ) -> list[Task]:
-    return await _over(await listener.submit_and_wait(space, entry), timeout, listener)
+    waiters = listener.part(TaskWaiters)
+    return await _wait_and_end(waiters, waiters.begin(ids, needed), timeout)
 
 
-async def _over(wait: TaskWait, timeout: float | None, listener: Listener) -> list[Task]:
+async def _submit_and_wait(
+    namespace: Namespace, args: TaskArgs, timeout: float | None, listener: Listener
+) -> list[Task]:
+    waiters = listener.part(TaskWaiters)
+    return await _wait_and_end(waiters, await waiters.submit_and_begin(namespace, args), timeout)
+
+
+async def _wait_and_end(waiters: TaskWaiters, waiter: TaskWaiter, timeout: float | None) -> list[Task]:
     try:
-        async with asyncio.timeout(timeout):
-            await wait.over()
-    except TimeoutError:
-        pass
+        return await waiter.wait_for(timeout)
     finally:
-        listener.end_wait(wait)
-    return wait.ended
+        waiters.end(waiter)

@@ -1,145 +1,162 @@
-"""What listeners ask of a shard on behalf of those who wait; see `converge_redis.listening`."""
+"""Calls that wait for tasks to end, and workers that must learn when another process ends their claims."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-from hashlib import sha1
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
 
+from converge_redis.core.batching import batches_by
+from converge_redis.core.durations import optional_seconds
 from converge_redis.core.namespace import Namespace
-from converge_redis.core.operation import Argument, Operation, Steps, ask_all
+from converge_redis.core.operation import Operation, Procedure, send_all
 from converge_redis.core.scripts import Script
+from converge_redis.errors import StoreReplyError
+from converge_redis.notifications.listener import Listener, ListenerPart, Loop
+from converge_redis.notifications.waiters import Observation, Waiter, Waiters
 from converge_redis.tasks.model import Task
-from converge_redis.tasks.replies import read_task
-
-T = TypeVar("T")
+from converge_redis.tasks.replies import decode_message, decode_task
+from converge_redis.tasks.submit import TaskArgs, submit_watched
 
 _WATCH_TASKS = Script("tasks/watch_tasks")
 _UNWATCH_TASKS = Script("tasks/unwatch_tasks")
-_RENEW = Script("tasks/renew_claimers")
-_LEAVE_QUEUE = Script("tasks/leave_claim_queue")
-_PASS_ON = Script("tasks/wake_next_claimer")
-_TICK = Script("tasks/apply_due")
-_CLOSE = Script("tasks/close_claim_queue")
 
 TASKS_PER_SCRIPT = 200
-CLAIMERS_PER_SCRIPT = 500
+
+TaskWaiter = Waiter[str, Task]
 
 
-@dataclass(slots=True, frozen=True)
-class Look(Generic[T]):
-    """What something that is waited for looked like.
+class TaskWaiters(ListenerPart):
+    """All calls of a listener that wait for tasks to end."""
 
-    Attributes:
-        found: What is waited for, if it has happened: the task that has ended, the session that has changed.
-        known: False: there is no such thing.
-        ends_in: The seconds until time alone may make it happen, such as a deadline; None: it will not.
-    """
+    messages: ClassVar = {b"done": "_on_done"}
 
-    found: T | None
-    known: bool
-    ends_in: float | None
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self._waiters: Waiters[str, Task] = Waiters(self._read, self._unwatch)
+
+    def begin(self, task_ids: Sequence[str], needed: int) -> TaskWaiter:
+        """Begin to wait for some of several tasks; `end` ends it."""
+        waiter = TaskWaiter(task_ids, needed)
+        self._waiters.add(waiter)
+        return waiter
+
+    def end(self, waiter: TaskWaiter) -> None:
+        """End a wait, done or not."""
+        self._waiters.remove(waiter)
+
+    async def submit_and_begin(self, namespace: Namespace, args: TaskArgs) -> TaskWaiter:
+        """Submit a task, and begin to wait for it; `end` ends it."""
+        waiter = TaskWaiter((args.task_id,), 1)
+        self._waiters.add(waiter, exists=False)
+        is_registered = False
+        try:
+            is_registered = await self._listener.run(submit_watched(namespace, args, self._listener.id))
+        except BaseException:
+            self._waiters.remove(waiter)
+            raise
+        finally:
+            self._waiters.created(args.task_id, read=not is_registered)
+        return waiter
+
+    def loops(self) -> Sequence[Loop]:
+        """See `ListenerPart`."""
+        return [self._waiters.run]
+
+    def on_subscribed(self) -> None:
+        """See `ListenerPart`."""
+        self._waiters.read_all_again()
+
+    def fail_all(self, error: BaseException) -> None:
+        """See `ListenerPart`."""
+        self._waiters.fail_all(error)
+
+    async def unregister(self) -> None:
+        """See `ListenerPart`."""
+        if watched := self._waiters.watched:
+            await self._unwatch(watched)
+
+    def _on_done(self, _shard: int, message: bytes) -> None:
+        task_id, decode = decode_message(message)
+        try:
+            task = decode()
+        except StoreReplyError:
+            task = None  # the next read raises the error for the waiters
+        if task is None:
+            self._waiters.read_again(task_id)
+        else:
+            self._waiters.resolve(task_id, task)
+
+    async def _read(self, task_ids: Sequence[str]) -> dict[str, Observation[Task]]:
+        return await self._listener.run(watch_tasks(self._listener.namespace, self._listener.id, task_ids))
+
+    async def _unwatch(self, task_ids: Sequence[str]) -> None:
+        await self._listener.run(unwatch_tasks(self._listener.namespace, self._listener.id, task_ids))
 
 
-def watch_tasks(space: Namespace, listener: str, task_ids: Sequence[str]) -> Steps[dict[str, Look[Task]]]:
-    """Read tasks, and have a listener told of the end of those that have not ended."""
-    chunks = list(_by_shard(space, task_ids))
-    answers = yield from ask_all(
+class ClaimEnds(ListenerPart):
+    """Claims of this process that another one may end: by a cancellation, an expiry, an operator's act."""
+
+    messages: ClassVar = {b"lost": "_on_lost"}
+
+    def __init__(self, _listener: Listener) -> None:
+        self._on_suspect = dict[tuple[str, int], Callable[[], None]]()
+
+    def add(self, task_id: str, claim_token: int, on_suspect: Callable[[], None]) -> None:
+        """Call `on_suspect` when another process ends this claim, and after every reconnect, because the
+        message may have been lost.
+        """  # noqa: D205 - one sentence
+        self._on_suspect[task_id, claim_token] = on_suspect
+
+    def remove(self, task_id: str, claim_token: int) -> None:
+        """Undo `add`."""
+        self._on_suspect.pop((task_id, claim_token), None)
+
+    def on_subscribed(self) -> None:
+        """See `ListenerPart`."""
+        for on_suspect in list(self._on_suspect.values()):
+            on_suspect()
+
+    def _on_lost(self, _shard: int, message: bytes) -> None:
+        token, _, task_id = message.partition(b" ")
+        on_suspect = self._on_suspect.pop((task_id.decode(), int(token)), None)
+        if on_suspect is not None:
+            on_suspect()
+
+
+def watch_tasks(
+    namespace: Namespace, listener: str, task_ids: Sequence[str]
+) -> Procedure[dict[str, Observation[Task]]]:
+    """Read tasks, and register a listener for those that have not ended."""
+    batches = batches_by(namespace.keys.shard_of, task_ids, TASKS_PER_SCRIPT)
+    replies = yield from send_all(
         [
-            Operation(_WATCH_TASKS, space.keys.shard(shard), (listener, *chunk), _read_looks)
-            for shard, chunk in chunks
+            Operation(_WATCH_TASKS, namespace.keys.shard(shard), (listener, *batch), _decode_observations)
+            for shard, batch in batches
         ]
     )
     return {
-        task_id: look
-        for (_, chunk), looks in zip(chunks, answers, strict=True)
-        for task_id, look in zip(chunk, looks, strict=True)
+        task_id: observation
+        for (_, batch), observations in zip(batches, replies, strict=True)
+        for task_id, observation in zip(batch, observations, strict=True)
     }
 
 
-def unwatch_tasks(space: Namespace, listener: str, task_ids: Sequence[str]) -> Steps[None]:
-    """Have a listener not told any more when tasks end."""
-    yield from ask_all(
+def unwatch_tasks(namespace: Namespace, listener: str, task_ids: Sequence[str]) -> Procedure[None]:
+    """Unregister a listener for tasks."""
+    yield from send_all(
         [
-            Operation(_UNWATCH_TASKS, space.keys.shard(shard), (listener, *chunk), _read_nothing)
-            for shard, chunk in _by_shard(space, task_ids)
+            Operation(_UNWATCH_TASKS, namespace.keys.shard(shard), (listener, *batch), lambda _reply: None)
+            for shard, batch in batches_by(namespace.keys.shard_of, task_ids, TASKS_PER_SCRIPT)
         ]
     )
 
 
-def _by_shard(space: Namespace, task_ids: Iterable[str]) -> Iterable[tuple[int, list[str]]]:
-    by_shard: dict[int, list[str]] = {}
-    for task_id in task_ids:
-        by_shard.setdefault(space.keys.shard_of(task_id), []).append(task_id)
-    for shard, of_shard in by_shard.items():
-        for start in range(0, len(of_shard), TASKS_PER_SCRIPT):
-            yield shard, of_shard[start : start + TASKS_PER_SCRIPT]
+def _decode_observations(reply: Sequence[Any]) -> list[Observation[Task]]:
+    return [_decode_observation(entry) for entry in reply[1:]]
 
 
-def _read_looks(reply: Sequence[Any]) -> list[Look[Task]]:
-    return [_read_look(entry) for entry in reply[1:]]
-
-
-def _read_look(entry: Sequence[Any]) -> Look[Task]:
+def _decode_observation(entry: Sequence[Any]) -> Observation[Task]:
     match len(entry):
         case 0:
-            return Look(None, False, None)
+            return Observation(None, False, None)
         case 1:
-            return Look(None, True, seconds(entry[0]))
-    return Look(read_task(entry), True, None)
-
-
-@lru_cache(maxsize=1024)
-def profile_of(visible: tuple[Argument, ...]) -> str:
-    """Return the name under which claimers with the same filter (`visible_lanes`) wait together."""
-    return sha1(repr(visible).encode(), usedforsecurity=False).hexdigest()[:20]
-
-
-def renew(
-    space: Namespace, shard: int, listener: str, visible: tuple[Argument, ...], numbers: Sequence[int]
-) -> Operation[tuple[float | None, list[tuple[str, int]]]]:
-    """Renew the places of claimers who wait in a shard with one filter, at most `CLAIMERS_PER_SCRIPT`.
-
-    Returns:
-        The seconds until the listener is to tick, or None; and lanes with work for them, each with the
-        number of its tasks.
-    """
-    args = (listener, profile_of(visible), len(numbers))
-    return Operation(_RENEW, space.keys.shard(shard), (*args, *numbers, *visible), _read_work)
-
-
-def _read_work(reply: Sequence[Any]) -> tuple[float | None, list[tuple[str, int]]]:
-    lanes = [(reply[i].decode(), int(reply[i + 1])) for i in range(2, len(reply), 2)]
-    return seconds(reply[1]), lanes
-
-
-def leave_queue(
-    space: Namespace, shard: int, listener: str, visible: tuple[Argument, ...], numbers: Sequence[int]
-) -> Operation[None]:
-    """Take claimers with one filter, at most `CLAIMERS_PER_SCRIPT`, from the queue of those who wait."""
-    args: tuple[Argument, ...] = (listener, profile_of(visible), *numbers)
-    return Operation(_LEAVE_QUEUE, space.keys.shard(shard), args, _read_nothing)
-
-
-def pass_on(space: Namespace, shard: int, lane: str) -> Operation[None]:
-    """Wake another claimer for a lane, in place of one that waits no more."""
-    return Operation(_PASS_ON, space.keys.shard(shard), (lane,), _read_nothing)
-
-
-def tick(space: Namespace, shard: int, listener: str) -> Operation[float | None]:
-    """Let time pass in a shard; returns the seconds until it is to be done again, or None."""
-    return Operation(_TICK, space.keys.shard(shard), (listener,), lambda reply: seconds(reply[1]))
-
-
-def close_listener(space: Namespace, shard: int, listener: str) -> Operation[None]:
-    """Forget a listener that ends."""
-    return Operation(_CLOSE, space.keys.shard(shard), (listener,), _read_nothing)
-
-
-def _read_nothing(_reply: Any) -> None:
-    return None
-
-
-def seconds(microseconds: bytes) -> float | None:
-    """Read a duration of a reply."""
-    return int(microseconds) / 1e6 if microseconds else None
+            return Observation(None, True, optional_seconds(entry[0]))
+    return Observation(decode_task(entry), True, None)

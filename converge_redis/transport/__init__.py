@@ -1,1 +1,1 @@
-"""transport"""
+"""Transport: connections, and the delivery of operations to one server."""

@@ -1,4 +1,4 @@
-"""A connection for blocking calls, below redis-py's streams; the counterpart of `converge_redis.transport.pipelined_connection`."""
+"""Blocking connections, below redis-py's client; the counterpart of `PipelinedConnection`."""
 
 import math
 import os
@@ -10,21 +10,21 @@ from typing import Any, Protocol
 import hiredis
 from redis import exceptions
 
-LOOK_SECONDS = 200e-6
-"""For how long a reply is looked for before the thread sleeps: to wake it takes as long as a call."""
+SPIN_SECONDS = 200e-6
+"""Poll the socket this long before blocking; waking a sleeping thread costs about as much as a whole call."""
 
-CALLS_WITHOUT_LOOK = 100
-"""How many calls sleep at once after one that has looked in vain: the server is far away, or busy."""
+CALLS_WITHOUT_SPIN = 100
+"""After a spin without a reply this many calls block at once: the server is far away, or busy."""
 
-_NOTHING = object()
+_NOT_ENOUGH_DATA = object()
 _READ_BYTES = 65536
 
 
-class BlockingLine(Protocol):
+class BlockingConnection(Protocol):
     """Sends commands, and waits for their replies.
 
     Attributes:
-        connection: redis-py's connection.
+        connection: The connection of redis-py.
     """
 
     connection: Any
@@ -38,37 +38,37 @@ class BlockingLine(Protocol):
         ...
 
 
-class PlainLine:
-    """A `BlockingLine` that reads and writes redis-py's socket itself.
+class SocketConnection:
+    """A `BlockingConnection` that reads and writes the socket of a redis-py connection itself.
 
-    The socket is blocking, and the system keeps the time-outs: a socket with a time-out of Python's takes two
-    system calls where this takes one. Before the thread sleeps it looks for the reply for a moment
-    (docs/decisions/lines.md), where it has more than one CPU to do so.
+    The socket is blocking, and the operating system applies the time-outs: with a time-out of Python's, each
+    read takes two system calls instead of one. Where the process has more than one CPU, it polls for the reply
+    for a moment before the thread sleeps (``docs/decisions/socket-connections.md``).
 
     Args:
-        connection: A connection of redis-py's, connected and without replies under way.
+        connection: A connection of redis-py, connected and without outstanding replies.
         plain: Its socket.
     """
 
-    __slots__ = ("_calls_without_look", "_read", "_reader", "_send", "connection")
+    __slots__ = ("_calls_without_spin", "_read", "_reader", "_send", "connection")
 
     def __init__(self, connection: Any, plain: socket.socket) -> None:
         self.connection = connection
-        limit = float(connection.socket_timeout or 0.0)  # 0: none, as for the system
-        seconds = struct.pack("ll", int(limit), int(limit % 1 * 1e6))
+        timeout = float(connection.socket_timeout or 0.0)  # 0: none, as for the operating system
+        timeval = struct.pack("ll", int(timeout), int(timeout % 1 * 1e6))
         plain.settimeout(None)
-        plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, seconds)
-        plain.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, seconds)
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval)
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval)
         self._send, self._read = plain.sendall, plain.recv
-        self._calls_without_look = 0 if _has_cpus() else math.inf
+        self._calls_without_spin = 0 if _can_spin() else math.inf
         self._reader = hiredis.Reader(
             protocolError=exceptions.InvalidResponse,
             replyError=connection._parser.parse_error,
-            notEnoughData=_NOTHING,
+            notEnoughData=_NOT_ENOUGH_DATA,
         )
 
     def exchange(self, packed: bytes, number: int) -> list[Any]:
-        """See `BlockingLine`."""
+        """See `BlockingConnection`."""
         reader, read = self._reader, self._read_next
         replies: list[Any] = []
         try:
@@ -78,7 +78,7 @@ class PlainLine:
                 if not data:
                     raise exceptions.ConnectionError("the connection was closed by the server")
                 reader.feed(data)
-                while (reply := reader.gets()) is not _NOTHING:
+                while (reply := reader.gets()) is not _NOT_ENOUGH_DATA:
                     if not isinstance(reply, hiredis.PushNotification):
                         replies.append(reply)
         except BlockingIOError as error:
@@ -88,33 +88,33 @@ class PlainLine:
         return replies
 
     def _read_next(self) -> bytes:
-        if self._calls_without_look > 0:
-            self._calls_without_look -= 1
+        if self._calls_without_spin > 0:
+            self._calls_without_spin -= 1
             return self._read(_READ_BYTES)
-        ends = time.perf_counter() + LOOK_SECONDS
+        spin_until = time.perf_counter() + SPIN_SECONDS
         while True:
-            os.sched_yield()  # who else wants this CPU goes first, perhaps the server
+            os.sched_yield()  # other processes on this CPU go first, perhaps the server
             try:
                 return self._read(_READ_BYTES, socket.MSG_DONTWAIT)
             except BlockingIOError:
-                if time.perf_counter() > ends:
+                if time.perf_counter() > spin_until:
                     break
-        self._calls_without_look = CALLS_WITHOUT_LOOK
+        self._calls_without_spin = CALLS_WITHOUT_SPIN
         return self._read(_READ_BYTES)
 
 
-def _has_cpus() -> bool:
-    """Tell whether this process may use several CPUs, and can be polite on them."""
+def _can_spin() -> bool:
+    """Return whether this process may use several CPUs, and can yield them."""
     return (
         hasattr(os, "sched_yield") and hasattr(os, "sched_getaffinity") and len(os.sched_getaffinity(0)) > 1
     )
 
 
-class WrappedLine:
-    """A `BlockingLine` through redis-py, for what has no plain socket: TLS, and fake servers.
+class RedisPyConnection:
+    """A `BlockingConnection` through redis-py, for TLS and fake servers, which have no plain socket.
 
     Args:
-        connection: A connection of redis-py's.
+        connection: A connection of redis-py.
     """
 
     __slots__ = ("connection",)
@@ -123,20 +123,20 @@ class WrappedLine:
         self.connection = connection
 
     def exchange(self, packed: bytes, number: int) -> list[Any]:
-        """See `BlockingLine`."""
+        """See `BlockingConnection`."""
         self.connection.send_packed_command([packed])
-        return [self._reply() for _ in range(number)]
+        return [self._read_reply() for _ in range(number)]
 
-    def _reply(self) -> Any:
+    def _read_reply(self) -> Any:
         try:
             return self.connection.read_response()
         except exceptions.ResponseError as error:
             return error
 
 
-def line_over(connection: Any) -> BlockingLine:
-    """Take a connection of redis-py's over."""
+def take_over(connection: Any) -> BlockingConnection:
+    """Take over a connection of redis-py."""
     plain = getattr(connection, "_sock", None)
     if type(plain) is socket.socket and hasattr(connection._parser, "parse_error") and os.name == "posix":
-        return PlainLine(connection, plain)
-    return WrappedLine(connection)
+        return SocketConnection(connection, plain)
+    return RedisPyConnection(connection)

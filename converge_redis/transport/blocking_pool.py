@@ -1,4 +1,4 @@
-"""Blocking calls: each on a connection that is free, without the layers of redis-py's client above it."""
+"""The pool of blocking connections: each call takes a free one, below redis-py's client."""
 
 import contextlib
 import os
@@ -9,15 +9,15 @@ from typing import Any, cast
 import redis
 from hiredis import pack_command
 
-from converge_redis.transport.blocking_connection import BlockingLine, line_over
+from converge_redis.transport.blocking_connection import BlockingConnection, take_over
 from converge_redis.transport.delivery import Parts
 
 
-class BlockingCalls:
+class BlockingPool:
     """Sends the calls of a process, from any of its threads.
 
-    Connections are kept between calls. One that has died meanwhile is noticed by the call, which is then made
-    again, as every call may be.
+    Connections are kept between calls. A call that finds its connection dead is sent again, as every call may
+    be.
 
     Args:
         client: The client that makes the connections.
@@ -25,61 +25,61 @@ class BlockingCalls:
 
     def __init__(self, client: redis.Redis) -> None:
         self._pool = client.connection_pool
-        self._free: list[BlockingLine] = []
+        self._free: list[BlockingConnection] = []
         self.is_closed = False
-        _all.add(self)
+        _pools.add(self)
 
     def call(self, command: Parts) -> Any:
         """Send a command and return its reply, or raise the error that it is."""
-        parts: Any = command  # pack_command's own types ask for less than it takes
+        parts: Any = command  # pack_command accepts more than its annotations say
         (reply,) = self._exchange(pack_command(parts), 1)
         if isinstance(reply, Exception):
             raise reply
         return reply
 
     def exchange(self, commands: Sequence[Parts]) -> list[Any]:
-        """Send commands in one write; returns replies and reply errors."""
+        """Send commands in one write; return their replies and reply errors."""
         packed = b"".join(pack_command(cast("Any", command)) for command in commands)
         return self._exchange(packed, len(commands))
 
     def _exchange(self, packed: bytes, number: int) -> list[Any]:
-        line: BlockingLine | None = None
+        connection: BlockingConnection | None = None
         try:
             try:
-                line = self._free.pop()
+                connection = self._free.pop()
             except IndexError:
-                line = line_over(self._pool.get_connection())
-            replies = line.exchange(packed, number)
-        except BaseException as error:  # a reply that was not read would be taken for that of the next call
-            if line is not None:
-                self._drop(line)
-            while self._free:  # they may have died with it
+                connection = take_over(self._pool.get_connection())
+            replies = connection.exchange(packed, number)
+        except BaseException as error:  # the next call would take an unread reply for its own
+            if connection is not None:
+                self._drop(connection)
+            while self._free:  # their server may have gone too
                 with contextlib.suppress(IndexError):
                     self._drop(self._free.pop())
-            if not isinstance(error, Exception):  # an interrupt may have left something half made
+            if not isinstance(error, Exception):  # an interrupt may have left a connection half made
                 self._pool.disconnect(inuse_connections=False)
             raise
         if self.is_closed:
-            self._pool.release(line.connection)
+            self._pool.release(connection.connection)
         else:
-            self._free.append(line)
+            self._free.append(connection)
         return replies
 
-    def _drop(self, line: BlockingLine) -> None:
-        line.connection.disconnect()
-        self._pool.release(line.connection)
+    def _drop(self, connection: BlockingConnection) -> None:
+        connection.connection.disconnect()
+        self._pool.release(connection.connection)
 
-    def forget(self) -> None:
-        """In a forked child: the parent goes on using its connections."""
+    def reset_after_fork(self) -> None:
+        """In a forked child, drop the connections without closing them: the parent goes on using them."""
         self._free = []
 
 
-_all = weakref.WeakSet[BlockingCalls]()
+_pools = weakref.WeakSet[BlockingPool]()
 
 
-def _forget() -> None:
-    for calls in _all:
-        calls.forget()
+def _reset_after_fork() -> None:
+    for pool in _pools:
+        pool.reset_after_fork()
 
 
-os.register_at_fork(after_in_child=_forget)
+os.register_at_fork(after_in_child=_reset_after_fork)

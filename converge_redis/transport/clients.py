@@ -1,4 +1,4 @@
-"""Clients of redis-py, set up as this package needs them."""
+"""Clients of redis-py, configured as this package needs them."""
 
 import inspect
 from typing import Any
@@ -10,13 +10,13 @@ from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from converge_redis.core.validation import check_integer, shown
+from converge_redis.core.validation import short_repr, validate_integer
 from converge_redis.errors import ConfigurationError
 
 SOCKET_TIMEOUT = 10.0
 CONNECT_TIMEOUT = 5.0
-ASYNC_CONNECTIONS = 4
-OTHERS = 2  # one connection listens, and one is for calls that travel alone
+CALL_CONNECTIONS = 4
+RESERVED_CONNECTIONS = 2  # the subscribed one, and one for calls that are sent unbatched
 
 _OF_ONE_CLIENT = {
     "retry",
@@ -26,6 +26,11 @@ _OF_ONE_CLIENT = {
     "redis_connect_func",
 }
 _SCHEMES = {"valkey://": "redis://", "valkeys://": "rediss://"}
+_ASYNC_CONNECTIONS: dict[type, Any] = {
+    redis.Connection: redis.asyncio.Connection,
+    redis.SSLConnection: redis.asyncio.SSLConnection,
+    redis.UnixDomainSocketConnection: redis.asyncio.UnixDomainSocketConnection,
+}
 
 
 def blocking_client(url: str, options: dict[str, Any]) -> redis.Redis:
@@ -34,15 +39,15 @@ def blocking_client(url: str, options: dict[str, Any]) -> redis.Redis:
     Raises:
         ConfigurationError: The URL or an option is malformed.
     """
-    # redis-py repeats every command up to ten times by default; what to repeat is decided in sending.py.
-    settings = _settings(options) | {"retry": Retry(NoBackoff(), 0)}
+    # By default redis-py sends every command up to ten times; delivery.py decides what is sent again.
+    settings = _with_timeouts(options) | {"retry": Retry(NoBackoff(), 0)}
     try:
-        client = redis.Redis.from_url(_usual(url), **settings)
+        client = redis.Redis.from_url(_normalize_scheme(url), **settings)
         pool = client.connection_pool
-        pool.connection_class(**pool.connection_kwargs)  # option names are looked at only here
+        pool.connection_class(**pool.connection_kwargs)  # redis-py validates option names only here
     except (ValueError, TypeError, redis.RedisError) as error:
-        raise _malformed(url, error) from error
-    check_client(client)
+        raise _bad_url(url, error) from error
+    validate_client(client)
     return client
 
 
@@ -52,90 +57,75 @@ def async_client(url: str, options: dict[str, Any]) -> "redis.asyncio.Redis":
     Raises:
         ConfigurationError: The URL or an option is malformed.
     """
-    settings = _settings(options) | {"retry": AsyncRetry(NoBackoff(), 0)}
-    connections = check_integer(
-        "max_connections", settings.pop("max_connections", ASYNC_CONNECTIONS), 1, 2**16
+    settings = _with_timeouts(options) | {"retry": AsyncRetry(NoBackoff(), 0)}
+    connections = validate_integer(
+        "max_connections", settings.pop("max_connections", CALL_CONNECTIONS), 1, 2**16
     )
     try:
         pool = redis.asyncio.BlockingConnectionPool.from_url(
-            _usual(url), max_connections=connections + OTHERS, timeout=None, **settings
+            _normalize_scheme(url),
+            max_connections=connections + RESERVED_CONNECTIONS,
+            timeout=None,
+            **settings,
         )
         pool.connection_class(**pool.connection_kwargs)
     except (ValueError, TypeError, redis.RedisError) as error:
-        raise _malformed(url, error) from error
+        raise _bad_url(url, error) from error
     client = redis.asyncio.Redis.from_pool(pool)
-    check_client(client)
+    validate_client(client)
     return client
 
 
-def async_twin(client: redis.Redis) -> "redis.asyncio.Redis":
-    """Make a client for asyncio with the settings of a blocking one, for the background thread.
+def async_client_like(client: "redis.Redis | redis.asyncio.Redis") -> "redis.asyncio.Redis":
+    """Make a client for asyncio, for another event loop, with the settings of a given client.
 
     Raises:
-        ConfigurationError: The client's kind of connection has no known counterpart.
+        ConfigurationError: The given client's kind of connection has no asyncio counterpart.
     """
-    pool = client.connection_pool
-    kwargs = dict(pool.connection_kwargs)
+    pool: Any = client.connection_pool
+    settings = dict(pool.connection_kwargs)
     kind = pool.connection_class
     if kind.__module__.startswith("fakeredis"):
-        import fakeredis  # noqa: PLC0415 - it is there if somebody made this client
+        import fakeredis  # noqa: PLC0415 - the given client was made with it
 
-        return fakeredis.FakeAsyncRedis(server=kwargs.get("server"), host=kwargs["host"])
-    kinds: dict[type, Any] = {
-        redis.Connection: redis.asyncio.Connection,
-        redis.SSLConnection: redis.asyncio.SSLConnection,
-        redis.UnixDomainSocketConnection: redis.asyncio.UnixDomainSocketConnection,
-    }
-    if kind not in kinds:
+        return fakeredis.FakeAsyncRedis(server=settings.get("server"), host=settings["host"])
+    if isinstance(client, redis.Redis):
+        kind, settings = _async_connection(kind, settings)
+    return redis.asyncio.Redis.from_pool(
+        redis.asyncio.BlockingConnectionPool(
+            connection_class=kind,
+            max_connections=CALL_CONNECTIONS + RESERVED_CONNECTIONS,
+            timeout=None,
+            **{name: value for name, value in settings.items() if name not in _OF_ONE_CLIENT},
+            retry=AsyncRetry(NoBackoff(), 0),
+        )
+    )
+
+
+def _async_connection(kind: type, settings: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Return the asyncio counterpart of a class of connections, and those settings that it accepts."""
+    counterpart = _ASYNC_CONNECTIONS.get(kind)
+    if counterpart is None:
         raise ConfigurationError(
             f"a client with {kind.__name__} cannot be used to wait: make the store with from_url"
         )
-    # The two families take different settings; what only one knows is bookkeeping, or cannot be honoured.
-    known = {name for base in kinds[kind].__mro__ for name in inspect.signature(base.__init__).parameters}
+    # The settings that only the blocking class knows are bookkeeping, but for those of TLS.
+    known = {name for base in counterpart.__mro__ for name in inspect.signature(base.__init__).parameters}
     missing = [
-        name for name, value in kwargs.items() if name.startswith("ssl") and name not in known and value
+        name for name, value in settings.items() if name.startswith("ssl") and name not in known and value
     ]
     if missing:
         raise ConfigurationError(
-            f"a client with {', '.join(missing)} cannot be used to wait: no asyncio form"
+            f"a client with {', '.join(missing)} cannot be used to wait: asyncio connections lack the setting"
         )
-    settings = {name: kwargs[name] for name in (known & kwargs.keys()) - _OF_ONE_CLIENT}
-    return redis.asyncio.Redis.from_pool(
-        redis.asyncio.BlockingConnectionPool(
-            connection_class=kinds[kind],
-            max_connections=ASYNC_CONNECTIONS + OTHERS,
-            timeout=None,
-            retry=AsyncRetry(NoBackoff(), 0),
-            **settings,
-        )
-    )
-
-
-def async_clone(client: "redis.asyncio.Redis") -> "redis.asyncio.Redis":
-    """Make a client for another event loop, with the settings of one."""
-    pool = client.connection_pool
-    kwargs = dict(pool.connection_kwargs)
-    if pool.connection_class.__module__.startswith("fakeredis"):
-        import fakeredis  # noqa: PLC0415 - it is there if somebody made this client
-
-        return fakeredis.FakeAsyncRedis(server=kwargs.get("server"), host=kwargs["host"])
-    settings = {name: value for name, value in kwargs.items() if name not in _OF_ONE_CLIENT}
-    return redis.asyncio.Redis.from_pool(
-        redis.asyncio.BlockingConnectionPool(
-            connection_class=pool.connection_class,
-            max_connections=ASYNC_CONNECTIONS + OTHERS,
-            timeout=None,
-            retry=AsyncRetry(NoBackoff(), 0),
-            **settings,
-        )
-    )
+    return counterpart, {name: settings[name] for name in known & settings.keys()}
 
 
 def tracking_pubsub(client: "redis.asyncio.Redis") -> PubSub:
-    """Make the subscribed connection of a client anew for messages about keys that change.
+    """Make a pub/sub connection that receives the invalidation messages of tracked keys.
 
-    With version 2 of the protocol they come as messages of a channel, which redis-py reads. It does not make
-    the connection anew of its own accord: the new one would not be told of changes.
+    It uses version 2 of the protocol, where they are messages of a channel, which redis-py reads. It does not
+    reconnect by itself: a new connection would not be tracking.
     """
     pool = client.connection_pool
     settings = {name: value for name, value in pool.connection_kwargs.items() if name not in _OF_ONE_CLIENT}
@@ -143,19 +133,16 @@ def tracking_pubsub(client: "redis.asyncio.Redis") -> PubSub:
     return PubSub(redis.asyncio.ConnectionPool(connection_class=pool.connection_class, **settings))
 
 
-def calls_at_once(client: "redis.asyncio.Redis") -> int:
-    """Return how many connections of a client may carry calls: a given client's pool may be without limit."""
-    most = int(client.connection_pool.max_connections) - OTHERS
-    return max(
-        1,
-        most
-        if isinstance(client.connection_pool, redis.asyncio.BlockingConnectionPool)
-        else min(most, ASYNC_CONNECTIONS),
-    )
+def max_call_connections(client: "redis.asyncio.Redis") -> int:
+    """Return how many connections of a client may carry calls; the pool of a given client may be unbounded."""
+    available = int(client.connection_pool.max_connections) - RESERVED_CONNECTIONS
+    if not isinstance(client.connection_pool, redis.asyncio.BlockingConnectionPool):
+        available = min(available, CALL_CONNECTIONS)
+    return max(1, available)
 
 
-def check_client(client: Any) -> None:
-    """Check that a client returns bytes and speaks to one server.
+def validate_client(client: Any) -> None:
+    """Validate that a client returns bytes and is connected to one server.
 
     Raises:
         ConfigurationError: It decodes replies, or is a cluster client.
@@ -171,25 +158,33 @@ def check_client(client: Any) -> None:
         )
 
 
-def _settings(options: dict[str, Any]) -> dict[str, Any]:
-    defaults = {
-        "socket_timeout": SOCKET_TIMEOUT,
-        "socket_connect_timeout": CONNECT_TIMEOUT,
-    }
+def server_name(client: "redis.Redis | redis.asyncio.Redis") -> str:
+    """Return a URL that names the server of a client, without user name and password."""
+    settings = client.connection_pool.connection_kwargs
+    database = settings.get("db") or 0
+    if "path" in settings:
+        return f"unix://{settings['path']}?db={database}"
+    kind: type = client.connection_pool.connection_class
+    scheme = "rediss" if issubclass(kind, redis.SSLConnection | redis.asyncio.SSLConnection) else "redis"
+    return f"{scheme}://{settings.get('host', 'localhost')}:{settings.get('port', 6379)}/{database}"
+
+
+def _with_timeouts(options: dict[str, Any]) -> dict[str, Any]:
+    defaults = {"socket_timeout": SOCKET_TIMEOUT, "socket_connect_timeout": CONNECT_TIMEOUT}
     return defaults | options
 
 
-def _usual(url: str) -> str:
-    """Accept Valkey's own schemes, which redis-py does not know."""
+def _normalize_scheme(url: str) -> str:
+    """Replace Valkey's own schemes, which redis-py does not know."""
     if not isinstance(url, str):
-        raise ConfigurationError(f"the store's url must be a string, not {shown(url)}")
-    for scheme, usual in _SCHEMES.items():
+        raise ConfigurationError(f"the store's url must be a string, not {short_repr(url)}")
+    for scheme, normal in _SCHEMES.items():
         if url.startswith(scheme):
-            return usual + url.removeprefix(scheme)
+            return normal + url.removeprefix(scheme)
     return url
 
 
-def _malformed(url: str, error: Exception) -> ConfigurationError:
+def _bad_url(url: str, error: Exception) -> ConfigurationError:
     return ConfigurationError(
         f"the store cannot be set up for the URL {without_password(url)!r}: {error} "
         "(for example redis://localhost:6379/0, rediss://user:password@host:6380/0, unix:///run/redis.sock?db=0)"

@@ -1,7 +1,8 @@
-"""How operations travel: what to send, when to send it again, which error to raise. Without input or output.
+"""Delivery: what to send for an operation, when to send it again, and which error to raise, without doing I/O.
 
-`requests` turns a verb's work into single requests and takes their answers; the two runners
-(`converge_redis.store.redis_store`) carry them out, one blocking, one on asyncio, and decide nothing.
+`requests` turns the work of a method into single requests and takes their answers. The two runners, one blocking
+(`converge_redis.store.redis_store`) and one on asyncio (`converge_redis.store.async_runner`), execute the requests
+and decide nothing.
 """
 
 import random
@@ -11,7 +12,18 @@ from typing import Any, NoReturn, TypeVar
 
 from redis import exceptions
 
-from converge_redis.core.operation import Argument, Command, Compute, Give, Join, Listen, Near, Operation
+from converge_redis.core.operation import (
+    Argument,
+    Command,
+    Compute,
+    Emit,
+    OnListener,
+    Operation,
+    ReadNear,
+    Single,
+    Unfinished,
+    WithListener,
+)
 from converge_redis.errors import (
     ConvergeError,
     StoreAuthenticationError,
@@ -23,120 +35,131 @@ from converge_redis.errors import (
 T = TypeVar("T")
 Parts = tuple[Argument, ...]
 
-PAUSES = (0.0, 0.05, 0.2, 0.8)
-"""Seconds before a call is sent again after a lost connection, each drawn from half to one and a half."""
+RETRY_PAUSES = (0.0, 0.05, 0.2, 0.8)
+"""Seconds before each retry after a lost connection; each is multiplied by a random factor from 0.5 to 1.5."""
+
+_LOST = (exceptions.ConnectionError, exceptions.TimeoutError)
 
 
 @dataclass(slots=True)
 class Pause:
-    """Ask the runner to let time pass, in seconds."""
+    """Wait for some seconds."""
 
     seconds: float
 
 
 @dataclass(slots=True)
 class Batch:
-    """Ask the runner to send commands together; the answer is a list of replies and reply errors."""
+    """Send commands together; the answer is a list of replies and reply errors."""
 
     commands: list[Parts]
 
 
 @dataclass(slots=True)
-class Alone:
-    """Ask the runner to send one command apart from all others: perhaps it is what broke their connection."""
+class Unbatched:
+    """Send one command in a write of its own: it may be the one that broke the connection of a batch."""
 
     command: Parts
 
 
 Requests = Generator[
-    "Parts | Alone | Batch | Pause | Listen[Any] | Join | Give[Any] | Near | Compute", Any, T
+    "Parts | Unbatched | Batch | Pause | OnListener[Any] | WithListener[Any] | Emit[Any] | ReadNear | Compute",
+    Any,
+    T,
 ]
 
 
-def first_command(operation: Operation[Any], repeats: bool) -> Parts:
-    """Return the command that an operation begins with; when it fails, `requests` tells how to go on."""
-    args = (operation.args_again if repeats else None) or operation.args
-    return ("EVALSHA", operation.script.sha, len(operation.keys), *operation.keys, *args)
+def first_command(single: Single[Any], client_retries: bool) -> Parts:
+    """Return the first command of an operation; where it fails, `requests` knows how to go on."""
+    if isinstance(single, Command):
+        return single.parts
+    args = (single.retry_args if client_retries else None) or single.args
+    return ("EVALSHA", single.script.sha, len(single.keys), *single.keys, *args)
 
 
 def requests(
-    work: "Operation[T] | Generator[Any, Any, T]",
-    repeats: bool = False,
-    failed: Exception | None = None,
+    call: Single[T] | Generator[Any, Any, T], client_retries: bool = False, failure: Exception | None = None
 ) -> Requests[T]:
-    """Return a verb's work as requests, one after the other; the generator returns the verb's result.
+    """Return the work of a method as requests, one after the other; the generator returns the method's result.
 
     Args:
-        work: The work.
-        repeats: Whether the client itself may repeat a command, as redis-py's do by default.
-        failed: How the first command of an operation has failed already; None: it is yet to be sent.
+        call: An operation, a command or a procedure.
+        client_retries: Whether the client itself may send a command again, as redis-py does by default.
+        failure: The error with which the first command of an operation has failed already; None: it was not
+            sent yet.
     """
-    if isinstance(work, Operation):
-        return _send(work, repeats, failed)
-    return _follow(work, repeats)
+    if isinstance(call, Operation | Command):
+        return _deliver(call, client_retries, failure)
+    return _drive(call, client_retries)
 
 
-def _follow(steps: Generator[Any, Any, T], repeats: bool) -> Requests[T]:
-    """Carry out the steps of a verb, which sees the errors of the ones that fail."""
+def _drive(procedure: Generator[Any, Any, T], client_retries: bool) -> Requests[T]:
+    """Run a procedure; errors of its requests are raised inside it."""
     try:
-        step = next(steps)
+        request: Any = next(procedure)
         while True:
             try:
-                if isinstance(step, Operation):
-                    answer: Any = yield from _try(step, repeats)
-                elif isinstance(step, Listen | Join | Give | Near | Compute):
-                    answer = yield step
-                elif isinstance(step, Command):
-                    answer = yield from _send_command(step)
+                if isinstance(request, Operation | Command):
+                    try:  # once; `_deliver` takes over where that fails
+                        reply = yield first_command(request, client_retries)
+                    except Exception as error:
+                        answer: Any = yield from _deliver(request, client_retries, error)
+                    else:
+                        answer = yield from _decoded(request, reply, client_retries)
+                elif isinstance(request, OnListener | WithListener | Emit | ReadNear | Compute):
+                    answer = yield request
                 else:
-                    answer = yield from _send_all(step, repeats)
+                    answer = yield from _send_all(request, client_retries)
             except ConvergeError as error:
-                step = steps.throw(error)
+                request = procedure.throw(error)
             else:
-                step = steps.send(answer)
+                request = procedure.send(answer)
     except StopIteration as stop:
         result: T = stop.value
         return result
     finally:
-        steps.close()
+        procedure.close()
 
 
-def _try(operation: Operation[T], repeats: bool) -> Requests[T]:
-    """Send an operation: the usual case without what knows what to do about failures."""
+def _decoded(single: Single[T], reply: Any, client_retries: bool) -> Requests[T]:
     try:
-        reply = yield first_command(operation, repeats)
-    except Exception as error:
-        failed = error
-    else:
-        return operation.decode(reply)
-    return (yield from _send(operation, repeats, failed))
+        return single.decode(reply)
+    except Unfinished as unfinished:
+        result: T = yield from _drive(unfinished.procedure, client_retries)
+        return result
 
 
-def _send(operation: Operation[T], repeated: bool, failed: Exception | None = None) -> Requests[T]:
-    args, args_again = operation.args, operation.args_again or operation.args
-    reply = yield from _persist(
-        lambda again: _evaluate(
-            operation, args_again if again or repeated else args, again, None if again else failed
-        )
-    )
-    return operation.decode(reply)
+def _deliver(single: Single[T], client_retries: bool, failure: Exception | None = None) -> Requests[T]:
+    """Send an operation or a command, again where that is of use.
+
+    Args:
+        single: The operation or command.
+        client_retries: See `requests`.
+        failure: The error of a first attempt; None: there was none.
+    """
+
+    def attempt(is_retry: bool) -> Requests[Any]:
+        command = first_command(single, is_retry or client_retries)
+        try:
+            if failure is not None and not is_retry:
+                raise failure
+            return (yield (Unbatched(command) if is_retry else command))
+        except exceptions.NoScriptError:
+            if isinstance(single, Command):
+                raise
+            return (yield ("EVAL", single.script.text, *command[2:]))
+
+    reply = yield from _with_retries(attempt)
+    return (yield from _decoded(single, reply, client_retries))
 
 
-def _send_command(command: Command) -> Requests[Any]:
-    return (yield from _persist(lambda _again: _once(command.parts)))
-
-
-def _once(parts: Parts) -> Requests[Any]:
-    return (yield parts)
-
-
-def _persist(attempt: Callable[[bool], Requests[Any]]) -> Requests[Any]:
+def _with_retries(attempt: Callable[[bool], Requests[Any]]) -> Requests[Any]:
     """Send something, and send it again after a lost connection: every operation allows it."""
-    for number, pause in enumerate((*PAUSES, None)):
+    for number, pause in enumerate((*RETRY_PAUSES, None)):
         try:
             return (yield from attempt(number > 0))
-        except (exceptions.ConnectionError, exceptions.TimeoutError) as error:
-            if pause is None or _is_about_login(error):
+        except _LOST as error:
+            if pause is None or _is_authentication(error):
                 raise_for(error)
             yield Pause(pause * (0.5 + random.random()))  # noqa: S311 - spreads load, guards nothing
         except exceptions.RedisError as error:
@@ -147,62 +170,48 @@ def _persist(attempt: Callable[[bool], Requests[Any]]) -> Requests[Any]:
     raise AssertionError("unreachable")  # pragma: no cover - the last pause is None
 
 
-def _evaluate(
-    operation: Operation[Any], args: Sequence[Argument], again: bool, failed: Exception | None
-) -> Requests[Any]:
-    script, rest = operation.script, (len(operation.keys), *operation.keys, *args)
-    command = ("EVALSHA", script.sha, *rest)
-    try:
-        if failed is not None:
-            raise failed
-        return (yield (Alone(command) if again else command))
-    except exceptions.NoScriptError:
-        return (yield ("EVAL", script.text, *rest))
-
-
-def _send_all(operations: Sequence[Operation[T]], repeats: bool) -> Requests[list[T]]:
-    """Send operations together; those without a reply go again one by one, each with its own retries."""
+def _send_all(operations: Sequence[Operation[T]], client_retries: bool) -> Requests[list[T]]:
+    """Send operations together; those without a reply are sent again one by one, each with its own retries."""
     if len(operations) == 1:
-        return [(yield from _try(operations[0], repeats))]
-    commands = [first_command(operation, repeats) for operation in operations]
-    lost: tuple[type[Exception], ...] = (exceptions.ConnectionError, exceptions.TimeoutError)
+        return [(yield from _deliver(operations[0], client_retries))]
+    commands = [first_command(operation, client_retries) for operation in operations]
     try:
         replies = yield Batch(commands)
-    except lost as error:
+    except _LOST as error:
         replies = [error] * len(operations)
     results: list[T] = []
     for operation, reply in zip(operations, replies, strict=True):
         if isinstance(reply, exceptions.NoScriptError):
-            results.append((yield from _send(operation, repeats)))
-        elif isinstance(reply, lost):
-            results.append((yield from _send(operation, True)))
+            results.append((yield from _deliver(operation, client_retries)))
+        elif isinstance(reply, _LOST):
+            results.append((yield from _deliver(operation, True)))
         elif isinstance(reply, exceptions.RedisError):
             raise_for(reply)
         else:
-            results.append(operation.decode(reply))
+            results.append((yield from _decoded(operation, reply, client_retries)))
     return results
 
 
-def _is_about_login(error: exceptions.RedisError) -> bool:
-    # redis-py wraps some of them in a plain connection error, and cuts the first word off others.
-    told = error.args[0] if error.args and isinstance(error.args[0], Exception) else error
-    return isinstance(told, exceptions.AuthenticationError | exceptions.AuthorizationError) or str(
-        told
+def _is_authentication(error: exceptions.RedisError) -> bool:
+    # redis-py wraps some of these errors in a plain connection error, and cuts the first word off others.
+    cause = error.args[0] if error.args and isinstance(error.args[0], Exception) else error
+    return isinstance(cause, exceptions.AuthenticationError | exceptions.AuthorizationError) or str(
+        cause
     ).startswith(("NOAUTH", "WRONGPASS", "HELLO must be called with the client already authenticated"))
 
 
 def raise_for(error: exceptions.RedisError) -> NoReturn:
     """Raise this package's error for one of redis-py."""
     text = str(error).rstrip(".")
-    if _is_about_login(error):
+    if _is_authentication(error):
         raise StoreAuthenticationError(
             f"the server refused the user name or password in the store's URL: {text}"
         ) from error
-    if isinstance(error, exceptions.ConnectionError | exceptions.TimeoutError):
+    if isinstance(error, _LOST):
         raise StoreUnavailableError(
-            f"the server cannot be reached, or did not answer in time: {text}. Whether a call that was under "
-            "way has happened is not known; it may be made again"
+            f"the server cannot be reached, or did not answer in time: {text}. Whether a call in flight took "
+            "effect is not known; it may be made again"
         ) from error
     if isinstance(error, exceptions.OutOfMemoryError) or text.startswith("OOM"):
         raise StoreFullError(f"the server has reached its maxmemory, nothing was changed: {text}") from error
-    raise StoreReplyError(f"the server answered with an error: {text}") from error
+    raise StoreReplyError(f"the server returned an error: {text}") from error

@@ -1,4 +1,4 @@
-"""A connection that many calls share on asyncio, below redis-py's streams."""
+"""The pipelined connection: one that many asyncio calls share, below redis-py's streams."""
 
 import asyncio
 from collections import deque
@@ -11,96 +11,96 @@ from redis import exceptions
 from converge_redis.core.operation import Argument
 
 CALLS_PER_WRITE = 200
-"""The calls of one turn that go out together: the server works on them while more are laid out."""
+"""The most calls of one turn of the event loop in one write: the server works on them while more are encoded."""
 
-_NOTHING = object()
-_TOLD = (b"message", b"subscribe")
+_NOT_ENOUGH_DATA = object()
+_PUSH_KINDS = (b"message", b"subscribe")
 
 
-class Line(asyncio.Protocol):
-    """Sends calls as they come, and hands each its reply as it arrives.
+class PipelinedConnection(asyncio.Protocol):
+    """Sends calls as they are made, and resolves the future of each as its reply arrives.
 
-    The first call of a turn of the event loop goes out at once, the others of the same turn together: one
-    call at a time waits for nothing, many share their writes.
+    The first call of a turn of the event loop is written at once, the others of the same turn together. A
+    single call waits for nothing; many calls share their writes.
 
-    redis-py makes the connection and logs in; this takes its transport over. Between a call and the socket
-    there is then no stream, task or time-out of its own, which take a third of what a call on asyncio costs.
+    redis-py connects and authenticates; this class then takes the transport over. Without redis-py's streams,
+    tasks and time-outs between a call and the socket, a call on asyncio costs a third less.
 
     Args:
-        connection: A connection of redis-py's, connected and without replies under way.
+        connection: A connection of redis-py, connected and without outstanding replies.
         transport: Its transport.
-        on_told: Called with what the server tells of its own accord, such as ``[b"message", …]``.
+        on_push: Called with each push message, such as ``[b"message", …]``.
     """
 
     def __init__(
         self,
         connection: Any,
         transport: asyncio.Transport,
-        on_told: Callable[[list[Any]], None] | None = None,
+        on_push: Callable[[list[Any]], None] | None = None,
     ) -> None:
         self.connection = connection
         self.is_open = True
         self.lost = asyncio.Event()
         self.error: Exception | None = None
-        self._on_told = on_told
+        self._on_push = on_push
         self._loop = asyncio.get_running_loop()
         self._transport = transport
         self._reader = hiredis.Reader(
             protocolError=exceptions.InvalidResponse,
             replyError=connection._parser.parse_error,
-            notEnoughData=_NOTHING,
+            notEnoughData=_NOT_ENOUGH_DATA,
         )
-        self._limit: float | None = connection.socket_timeout or None
-        self._packed: list[bytes] = []
-        self._shares = False  # something was written in this turn: what follows is written together
-        self._under_way = deque["asyncio.Future[Any]"]()
-        self._heard_at = 0.0
+        self._timeout: float | None = connection.socket_timeout or None
+        self._buffer: list[bytes] = []
+        self._is_buffering = False  # there was a write in this turn: further calls are buffered until its end
+        self._in_flight = deque["asyncio.Future[Any]"]()
+        self._last_read_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
     @classmethod
-    def over(cls, connection: Any, on_told: Callable[[list[Any]], None] | None = None) -> Self | None:
-        """Take a connection over; None where it has no transport, as those of a fake server."""
+    def take_over(cls, connection: Any, on_push: Callable[[list[Any]], None] | None = None) -> Self | None:
+        """Take over a connection of redis-py; None where it has no transport, as those of a fake server."""
         writer = getattr(connection, "_writer", None)
         transport: Any = getattr(writer, "transport", None)
         if not hasattr(transport, "set_protocol"):
             return None
-        line = cls(connection, transport, on_told)
-        transport.set_protocol(line)
-        return line
+        pipelined = cls(connection, transport, on_push)
+        transport.set_protocol(pipelined)
+        return pipelined
 
     @property
-    def heard_at(self) -> float:
+    def last_read_at(self) -> float:
         """When the server last sent anything, on the event loop's clock."""
-        return self._heard_at
+        return self._last_read_at
 
-    def ask(self, *command: Argument) -> None:
-        """Send a command whose reply comes as what the server tells, as those of subscriptions do."""
+    def send_unanswered(self, *command: Argument) -> None:
+        """Send a command whose reply is a push message, such as SUBSCRIBE."""
         self._transport.write(hiredis.pack_command(cast("Any", command)))
 
     def send(self, command: tuple[Argument, ...], future: "asyncio.Future[Any]") -> None:
-        """Send a command; the future brings the reply."""
+        """Send a command; the future is resolved with its reply."""
         try:
             packed = hiredis.pack_command(cast("Any", command))
         except (TypeError, UnicodeError) as error:
             future.set_exception(error)
             return
-        if self._shares:
-            self._packed.append(packed)
-            if len(self._packed) >= CALLS_PER_WRITE:
+        if self._is_buffering:
+            self._buffer.append(packed)
+            if len(self._buffer) >= CALLS_PER_WRITE:
                 self._write()
         else:
             self._transport.write(packed)
-            if self._under_way:
-                self._shares = True
+            if self._in_flight:
+                self._is_buffering = True
                 self._loop.call_soon(self._flush)
-        if not self._under_way:
-            self._heard_at = self._loop.time()
-            if self._timer is None and self._limit is not None:
-                self._timer = self._loop.call_later(self._limit, self._look)
-        self._under_way.append(future)
+        if not self._in_flight:
+            self._last_read_at = self._loop.time()
+            if self._timer is None and self._timeout is not None:
+                self._timer = self._loop.call_later(self._timeout, self._check_timeout)
+        self._in_flight.append(future)
 
     def close(self, error: Exception) -> None:
-        """Send and read no more; what is under way fails."""
+        """Close the connection; the calls in flight fail with the error."""
         if self.is_open:
             self.is_open = False
             self.error = error
@@ -108,60 +108,60 @@ class Line(asyncio.Protocol):
             if self._timer is not None:
                 self._timer.cancel()
             self._transport.abort()
-            while self._under_way:
-                future = self._under_way.popleft()
+            while self._in_flight:
+                future = self._in_flight.popleft()
                 if not future.done():
                     future.set_exception(error)
 
     def _flush(self) -> None:
-        self._shares = False
+        self._is_buffering = False
         self._write()
 
     def _write(self) -> None:
-        packed, self._packed = self._packed, []
-        if packed and self.is_open:
-            self._transport.write(b"".join(packed))
+        buffer, self._buffer = self._buffer, []
+        if buffer and self.is_open:
+            self._transport.write(b"".join(buffer))
 
-    def _look(self) -> None:
-        """End the line when no reply has come for too long."""
+    def _check_timeout(self) -> None:
+        """Close the connection when nothing has arrived for the length of the socket time-out."""
         self._timer = None
-        if self._under_way and self._limit is not None:
-            left = self._heard_at + self._limit - self._loop.time()
+        if self._in_flight and self._timeout is not None:
+            left = self._last_read_at + self._timeout - self._loop.time()
             if left <= 0:
                 self.close(exceptions.TimeoutError("no reply in time"))
             else:
-                self._timer = self._loop.call_later(left, self._look)
+                self._timer = self._loop.call_later(left, self._check_timeout)
 
-    # What asyncio calls
+    # Called by asyncio
 
     def data_received(self, data: bytes) -> None:
-        """Hand out the replies that are complete."""
+        """Resolve the futures of the complete replies."""
         self._reader.feed(data)
-        self._heard_at = self._loop.time()
+        self._last_read_at = self._loop.time()
         try:
-            while (reply := self._reader.gets()) is not _NOTHING:
-                if isinstance(reply, hiredis.PushNotification) or self._is_told(reply):
-                    if self._on_told is not None:
-                        self._on_told(reply)
+            while (reply := self._reader.gets()) is not _NOT_ENOUGH_DATA:
+                if isinstance(reply, hiredis.PushNotification) or self._is_push(reply):
+                    if self._on_push is not None:
+                        self._on_push(reply)
                     continue
-                if not self._under_way:  # what was asked for by `ask` is refused, or it speaks out of turn
-                    unasked = exceptions.ConnectionError(f"the server's words make no sense: {reply!r}")
-                    self.close(reply if isinstance(reply, Exception) else unasked)
+                if not self._in_flight:  # a refusal of what `send_unanswered` sent, or a broken server
+                    unexpected = exceptions.ConnectionError(f"the server sent an unexpected reply: {reply!r}")
+                    self.close(reply if isinstance(reply, Exception) else unexpected)
                     return
-                future = self._under_way.popleft()
+                future = self._in_flight.popleft()
                 if future.done():
-                    continue  # cancelled: nobody waits for the reply any more
+                    continue  # cancelled: nothing awaits the reply
                 if isinstance(reply, Exception):
                     future.set_exception(reply)
                 else:
                     future.set_result(reply)
         except exceptions.InvalidResponse as error:
-            self.close(exceptions.ConnectionError(f"the server's words make no sense: {error!r}"))
+            self.close(exceptions.ConnectionError(f"the server sent an invalid reply: {error!r}"))
 
-    def _is_told(self, reply: Any) -> bool:
-        """Tell whether a reply is no answer to a call; version 2 of the protocol has no mark for it."""
-        return self._on_told is not None and isinstance(reply, list) and reply[0] in _TOLD
+    def _is_push(self, reply: Any) -> bool:
+        """Return whether a reply is a push message in version 2 of the protocol, which does not mark them."""
+        return self._on_push is not None and isinstance(reply, list) and reply[0] in _PUSH_KINDS
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Fail what is under way."""
+        """Fail the calls in flight."""
         self.close(exceptions.ConnectionError(f"the connection was lost: {error or 'closed by the server'}"))

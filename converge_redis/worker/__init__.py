@@ -1,4 +1,4 @@
-"""Workers."""
+"""Workers: the loop from a claim to its outcome, for functions and coroutine functions."""
 
 from converge_redis.worker.worker import Worker
 

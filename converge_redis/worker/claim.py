@@ -1,4 +1,4 @@
-"""The claim that a handler works on."""
+"""The claim of the running handler."""
 
 import threading
 from collections.abc import Callable
@@ -7,11 +7,11 @@ from contextvars import ContextVar
 from converge_redis.errors import NotAuthorizedError
 from converge_redis.tasks.model import Task
 
-_lock = threading.Lock()  # one for all claims: few wait for their loss, and few are lost
+_lock = threading.Lock()  # one for all claims: losses are rare, and so are calls that wait for them
 
 
 class Claim:
-    """A claim of a worker, as its handler may see it by `current_claim`.
+    """A claim of a worker, which its handler gets by `current_claim`.
 
     Attributes:
         task: The task as it was claimed.
@@ -25,17 +25,17 @@ class Claim:
 
     @property
     def key(self) -> tuple[str, int]:
-        """What tells this claim from all others: the task's id and the claim token."""
+        """The identity of this claim: the task's id and the claim token."""
         return self.task.id, self.task.claim_token or 0
 
     @property
     def error(self) -> NotAuthorizedError | None:
-        """Why the claim is lost: `TaskCancelledError`, `ClaimLostError`; None: it is not."""
+        """Why the claim is lost: `TaskCancelledError`, `ClaimLostError`; None: it is not lost."""
         return self._error
 
     @property
     def is_lost(self) -> bool:
-        """Whether the claim is lost: what the handler does from now on is for nothing."""
+        """Whether the claim is lost: the result of the handler will be refused."""
         return self._error is not None
 
     def wait_lost(self, timeout: float | None = None) -> bool:
@@ -54,7 +54,7 @@ class Claim:
         return self._lost.wait(timeout)
 
     def check(self) -> None:
-        """Raise why the claim is lost, if it is: for blocking handlers, now and then.
+        """Raise an error if the claim is lost; blocking handlers may call this from time to time.
 
         Raises:
             ClaimLostError, TaskCancelledError: The claim is lost.
@@ -63,13 +63,13 @@ class Claim:
             raise self._error
 
     def on_lost(self, callback: Callable[[], None] | None) -> None:
-        """Have something called, in any thread, when the claim is lost; the worker uses it. None: nothing."""
+        """Set the function that is called, in any thread, when the claim is lost; for the worker."""
         self._on_lost = callback
         if callback is not None and self.is_lost:
             callback()
 
     def lose(self, error: NotAuthorizedError) -> None:
-        """Note that the claim is lost; the worker uses it."""
+        """Mark the claim as lost; for the worker."""
         with _lock:
             if self._error is not None:
                 return
@@ -84,10 +84,10 @@ _current: ContextVar[Claim] = ContextVar("converge_redis_claim")
 
 
 def current_claim() -> Claim:
-    """Return the claim that the running handler works on.
+    """Return the claim of the running handler.
 
     Raises:
-        LookupError: No handler of a worker is running here.
+        LookupError: The caller does not run in a worker's handler.
     """
     return _current.get()
 

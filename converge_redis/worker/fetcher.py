@@ -1,66 +1,64 @@
-"""Where a worker's tasks come from."""
+"""The fetcher: claims tasks for a worker, one call at a time."""
 
 import time
 from collections.abc import Sequence
 
 from converge_redis.store.async_redis_store import AsyncRedisStore
-from converge_redis.tasks.claim import Grant, Row, claim_or_wait, look
-from converge_redis.tasks.claim_queue import Claimer, Visible
+from converge_redis.tasks.claim_filter import ClaimFilter
+from converge_redis.tasks.claim_queue import WaitingClaimer
+from converge_redis.tasks.claim_steps import ClaimRequest, Grant, Row, claim_available, claim_or_wait
 from converge_redis.tasks.model import TaskState
 
 WAIT_SECONDS = 3600.0
 
 
-class Supply:
-    """Claims tasks, by one call at a time.
-
-    While there are always more, it asks for what there is; else it waits in the server's queues.
+class Fetcher:
+    """Claims tasks. While there is always more, it claims what is there; else it waits in the server's queues.
 
     Args:
         store: Where the tasks are.
         agent_id: The agent that claims.
-        visible: What it may have (`visible_lanes`).
-        listener: The listener that is told when a claim ends by somebody else's doing.
+        claim_filter: Which lanes it may claim from.
+        listener: The listener to notify when another process ends a claim.
 
     Attributes:
-        flows: Whether the last call brought all that it asked for.
+        is_saturated: Whether the last call returned as many tasks as it asked for.
     """
 
-    def __init__(self, store: AsyncRedisStore, agent_id: str, visible: Visible, listener: str) -> None:
-        self.flows = False
+    def __init__(
+        self, store: AsyncRedisStore, agent_id: str, claim_filter: ClaimFilter, listener: str
+    ) -> None:
+        self.is_saturated = False
         self._store = store
-        self._grant = Grant(agent_id, state=TaskState.RUNNING)
-        self._visible = visible
-        self._listener = listener
-        self._claimer: Claimer | None = None
-        self._gives_up = False
+        grant = Grant(agent_id, state=TaskState.RUNNING)
+        self._request = ClaimRequest(store._namespace, grant, claim_filter, listener)
+        self._claimer: WaitingClaimer | None = None
+        self._is_stopping = False
 
-    async def bring(self, wanted: int) -> tuple[Sequence[Row], float]:
+    async def fetch(self, count: int) -> tuple[Sequence[Row], float]:
         """Claim tasks.
 
         Returns:
-            At most `wanted` tasks, and a time on ``time.monotonic()``, shortly before they were claimed.
+            At most `count` tasks, and a time on ``time.monotonic()`` shortly before they were claimed.
         """
-        space, grant, visible = self._store.namespace, self._grant, self._visible
-        flows, self.flows = self.flows, False
-        begun = time.monotonic()
-        if flows:
-            rows = await self._store.run(look(space, grant, visible, wanted, self._listener))
+        was_saturated, self.is_saturated = self.is_saturated, False
+        began = time.monotonic()
+        if was_saturated:
+            rows = await self._store._run(claim_available(self._request, count, list))
         else:
-            waiting = claim_or_wait(space, grant, visible, wanted, WAIT_SECONDS, self._on_joined)
-            rows = await self._store.run(waiting)
+            rows = await self._store._run(claim_or_wait(self._request, count, WAIT_SECONDS, self._on_waiting))
             if self._claimer is not None:
-                begun = self._claimer.sent_at
-        self.flows = len(rows) == wanted
-        return rows, begun
+                began = self._claimer.sent_at
+        self.is_saturated = len(rows) == count
+        return rows, began
 
-    def give_up(self) -> None:
-        """Wait no more; in the event loop."""
-        self._gives_up = True
+    def stop(self) -> None:
+        """End a wait; in the event loop."""
+        self._is_stopping = True
         if self._claimer is not None:
-            self._claimer.give_up()
+            self._claimer.stop_waiting()
 
-    def _on_joined(self, claimer: Claimer) -> None:
+    def _on_waiting(self, claimer: WaitingClaimer) -> None:
         self._claimer = claimer
-        if self._gives_up:
-            claimer.give_up()
+        if self._is_stopping:
+            claimer.stop_waiting()

@@ -22,7 +22,7 @@ class Handlers:
     """Runs one handler for many tasks.
 
     Args:
-        handler: A function of a task; what it returns is the result.
+        handler: A function of a task that returns the result.
 
     Raises:
         InvalidTypeError: The handler cannot be called.
@@ -41,8 +41,8 @@ class Handlers:
     async def run(self, claim: Claim) -> Any:
         """Run the handler and return its result, or raise its error; in a task and a context of their own.
 
-        A coroutine is cancelled when the claim is lost, and with this call. A thread cannot be: its claim
-        tells it (`Claim.is_lost`).
+        A coroutine is cancelled when the claim is lost, and when this call is cancelled. A thread cannot be
+        cancelled; it may check `Claim.is_lost`.
         """
         set_current_claim(claim)
         if self._is_async:
@@ -70,7 +70,7 @@ class Handlers:
             raise
         finally:
             is_over = True
-            claim.on_lost(None)  # else the claim and this frame keep each other
+            claim.on_lost(None)  # else the claim and this frame reference each other
 
     async def _run_in_thread(self, claim: Claim, context: contextvars.Context) -> Any:
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()

@@ -1,18 +1,18 @@
-"""What a handler may raise to say what becomes of its task, and what is stored of other exceptions."""
+"""Outcomes: exceptions by which a handler decides about its task, and the stored form of all others."""
 
 import traceback
 from typing import Any
 
-from converge_redis.core.validation import check_seconds
+from converge_redis.core.validation import validate_seconds
 
-MOST_TRACEBACK = 8000
+MAX_TRACEBACK_LENGTH = 8000
 
 
 class TaskFailure(Exception):  # noqa: N818 - as in unittest, a failure is no error
     """Raised by a handler: the task has failed for good.
 
     Args:
-        reason: What is stored as the task's result; any payload that can be stored.
+        reason: The stored result of the task: any payload.
     """
 
     def __init__(self, reason: Any) -> None:
@@ -21,7 +21,7 @@ class TaskFailure(Exception):  # noqa: N818 - as in unittest, a failure is no er
 
 
 class TryLater(Exception):  # noqa: N818 - it is no error
-    """Raised by a handler: the task cannot be done now; it is given back, and the attempt does not count.
+    """Raised by a handler: the task cannot be done now; it is released, and the attempt does not count.
 
     Args:
         delay: Seconds until it can be claimed again.
@@ -29,11 +29,11 @@ class TryLater(Exception):  # noqa: N818 - it is no error
 
     def __init__(self, delay: float = 0.0) -> None:
         super().__init__(delay)
-        self.delay = check_seconds("delay", delay, zero=True)
+        self.delay = validate_seconds("delay", delay, zero=True)
 
 
-def reason_of(error: BaseException, attempts: int) -> dict[str, Any]:
-    """Tell why a handler's exception failed a task, as what is stored.
+def exception_reason(error: BaseException, attempts: int) -> dict[str, Any]:
+    """Return the reason that is stored for a task whose handler raised an exception.
 
     Returns:
         ``reason`` (always ``"exception"``), ``type``, ``message``, ``traceback`` (its last part) and
@@ -45,7 +45,7 @@ def reason_of(error: BaseException, attempts: int) -> dict[str, Any]:
         "reason": "exception",
         "type": f"{kind.__module__}.{kind.__qualname__}",
         "message": _storable(str(error)),
-        "traceback": _storable(text[-MOST_TRACEBACK:]),
+        "traceback": _storable(text[-MAX_TRACEBACK_LENGTH:]),
         "attempts": attempts,
     }
 

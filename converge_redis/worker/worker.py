@@ -1,4 +1,4 @@
-"""The worker loop: claim, keep the claim alive, run the handler, settle."""
+"""The worker: claims tasks, keeps the claims alive, runs a handler, and reports its results."""
 
 import asyncio
 import contextlib
@@ -7,17 +7,22 @@ import logging
 import signal
 import threading
 from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Self, TypeVar
 
-from converge_redis.core.operation import Steps, listen
-from converge_redis.core.validation import check_id, check_integer, check_seconds
-from converge_redis.errors import InvalidTypeError
+from converge_redis.core.operation import Procedure
+from converge_redis.core.validation import validate_id, validate_integer, validate_seconds
+from converge_redis.errors import ConfigurationError, InvalidTypeError
 from converge_redis.notifications.listener import Listener
+from converge_redis.notifications.steps import with_listener
 from converge_redis.store.async_redis_store import AsyncRedisStore
 from converge_redis.store.redis_store import RedisStore
-from converge_redis.tasks.claim import visible_lanes
+from converge_redis.tasks.claim_filter import encode_filter
 from converge_redis.tasks.model import Task
 from converge_redis.worker.handlers import Handler, Handlers
-from converge_redis.worker.run import Shift, Terms
+from converge_redis.worker.run import WorkerOptions, WorkerRun
+
+H = TypeVar("H", bound=Handler)
 
 _log = logging.getLogger("converge_redis")
 
@@ -25,37 +30,20 @@ _log = logging.getLogger("converge_redis")
 class Worker:
     """Works on tasks until it is told to end.
 
-    It waits for tasks by push, renews their claims from a thread of its own (`ClaimKeeper`), and runs a
-    handler for each: coroutine functions in its event loop, plain functions in threads. What the handler
-    returns is reported. A handler whose claim is lost, or whose task is cancelled, is cancelled too; a plain
-    function is told by `current_claim`. What it returns then changes nothing.
+    It waits for tasks by push, renews their claims from a thread of its own (`ClaimKeeper`), and runs a handler
+    for each task: coroutine functions in its event loop, plain functions in threads. The return value of the
+    handler is the result of the task. When the claim is lost or the task is cancelled, a coroutine is cancelled
+    too, and a plain function can check `current_claim`; its result is then ignored.
 
-    Args:
-        store: Where the tasks are.
-        agent_id: The agent that claims; one for each worker.
-        handler: ``handler(task)`` returns the result, or raises: `TaskFailure` (failed for good), `TryLater`
-            (given back), anything else: tried again up to `retries` times, then failed with the exception as
-            the reason.
-        pool_ids: The pools that the agent is in; None: no filter, as in `TaskManager.claim_next`.
-        capabilities: What the agent can do; None: no filter.
-        topics: The topics that the agent takes; None: no filter.
-        concurrency: How many tasks it works on at a time.
-        retries: How many attempts may follow the first one of a task when the handler raises.
-        backoff_sec: Seconds before the second attempt, at most; doubled for each further one, and drawn from
-            the upper half of that.
-        grace_sec: Seconds that handlers have to finish when the worker is told to end.
-        on_event: Called with ``"claimed"``, ``"completed"``, ``"failed"``, ``"released"`` or ``"lost"``, and
-            the task.
-
-    Raises:
-        InvalidTypeError, InvalidValueError: An argument is malformed.
+    As a context manager it works in a thread of its own, and drains at the end of the block; as an asynchronous
+    one it works in the running event loop.
     """
 
     def __init__(
         self,
         store: RedisStore | AsyncRedisStore,
         agent_id: str,
-        handler: Handler,
+        handler: Handler | None = None,
         *,
         pool_ids: Iterable[str] | None = None,
         capabilities: Iterable[str] | None = None,
@@ -66,59 +54,125 @@ class Worker:
         grace_sec: float = 30.0,
         on_event: Callable[[str, Task], None] | None = None,
     ) -> None:
+        """Make a worker; `run` starts it.
+
+        Args:
+            store: Where the tasks are.
+            agent_id: The agent that claims; one for each worker.
+            handler: ``handler(task)`` returns the result, or raises: `TaskFailure` (failed for good), `TryLater`
+                (released), anything else: tried again up to `retries` times, then failed with the exception as
+                the reason. None: it is set by the decorator `handler`.
+            pool_ids: The agent's pools; None: no filter, as in `TaskManager.claim_next`.
+            capabilities: The agent's capabilities; None: no filter.
+            topics: The agent's topics; None: no filter.
+            concurrency: How many tasks it works on at the same time.
+            retries: How many attempts may follow the first one of a task when the handler raises.
+            backoff_sec: Seconds before the second attempt, at most; doubled for each further one, and drawn from
+                the upper half of that.
+            grace_sec: Seconds that handlers have to finish when the worker is told to end.
+            on_event: Called with ``"claimed"``, ``"completed"``, ``"failed"``, ``"released"`` or ``"lost"``, and
+                the task.
+
+        Raises:
+            InvalidTypeError, InvalidValueError: An argument is malformed.
+        """
         if not isinstance(store, RedisStore | AsyncRedisStore):
             raise InvalidTypeError(
                 f"store must be a RedisStore or AsyncRedisStore, not {type(store).__name__}"
             )
-        self._given = store
-        self._grace = check_seconds("grace_sec", grace_sec, zero=True)
+        self._user_store = store
+        self._agent_id = validate_id("agent_id", agent_id)
+        self._handlers = None if handler is None else Handlers(handler)
+        self._claim_filter = encode_filter(pool_ids, capabilities, topics)
+        self._concurrency = validate_integer("concurrency", concurrency, 1, 1000)
+        self._retries = validate_integer("retries", retries, 0, 2**31)
+        self._backoff_sec = validate_seconds("backoff_sec", backoff_sec, zero=True)
+        self._grace_sec = validate_seconds("grace_sec", grace_sec, zero=True)
         self._on_event = on_event
-        self._terms = Terms(
-            check_id("agent_id", agent_id),
-            Handlers(handler),
-            visible_lanes(pool_ids, capabilities, topics),
-            check_integer("concurrency", concurrency, 1, 1000),
-            check_integer("retries", retries, 0, 2**31),
-            check_seconds("backoff_sec", backoff_sec, zero=True),
-            self._tell,
-        )
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._shift: Shift | None = None
-        self._drains = False
+        self._run: WorkerRun | None = None
+        self._is_draining = False
+        self._thread: _WorkerThread | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def handler(self, function: H) -> H:
+        """Set the handler; a decorator.
+
+        Args:
+            function: See the constructor.
+
+        Raises:
+            InvalidTypeError: It cannot be called.
+        """
+        self._handlers = Handlers(function)
+        return function
 
     def run(self) -> None:
         """Work until `drain` is called, or, in the main thread, SIGTERM or SIGINT is received.
 
         Raises:
-            StoreAuthenticationError, ConfigurationError: The store cannot be used.
+            StoreAuthenticationError, ConfigurationError: The store cannot be used, or there is no handler.
         """
         asyncio.run(self._run_until_signal())
 
-    def drain(self, grace: float | None = None) -> None:
-        """Make the worker end: it claims nothing more, lets handlers finish, and gives back what is left.
+    def drain(self, grace_sec: float | None = None) -> None:
+        """Tell the worker to end: it stops claiming, lets handlers finish, and releases the other tasks.
 
-        What is given back does not use up an attempt. From any thread; returns at once.
+        A released task has not used up an attempt. From any thread; returns at once.
 
         Args:
-            grace: Seconds that handlers have to finish; None: the worker's `grace_sec`.
+            grace_sec: Seconds that handlers have to finish; None: the worker's `grace_sec`.
         """
-        if grace is not None:
-            self._grace = check_seconds("grace", grace, zero=True)
-        self._drains = True
+        if grace_sec is not None:
+            self._grace_sec = validate_seconds("grace_sec", grace_sec, zero=True)
+        self._is_draining = True
         if self._loop is not None:
-            with contextlib.suppress(RuntimeError):  # it has ended already
-                self._loop.call_soon_threadsafe(self._notice_drain)
+            with contextlib.suppress(RuntimeError):  # its event loop has ended already
+                self._loop.call_soon_threadsafe(self._begin_drain)
 
-    def _notice_drain(self) -> None:
-        if self._shift is not None:
-            self._shift.drain(self._grace)
+    def stop(self) -> None:
+        """Tell the worker to end without any grace: handlers are cancelled, and their tasks released.
+
+        From any thread; returns at once.
+        """
+        self.drain(0.0)
+
+    def __enter__(self) -> Self:
+        self._thread = _WorkerThread(self)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.drain()
+        if self._thread is not None:
+            self._thread.join_and_raise()
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.get_running_loop().create_task(self.arun())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.drain()
+        if self._task is not None:
+            await self._task
+
+    def __repr__(self) -> str:
+        return f"Worker({self._user_store!r}, agent_id={self._agent_id!r})"
+
+    def _begin_drain(self) -> None:
+        if self._run is not None:
+            self._run.drain(self._grace_sec)
 
     async def _run_until_signal(self) -> None:
         loop = asyncio.get_running_loop()
         in_main = threading.current_thread() is threading.main_thread()
         if in_main:
             gc.collect()
-            gc.freeze()  # what was imported stays: the collector need not look at it again and again
+            gc.freeze()  # imported modules stay: the collector need not traverse them again and again
         signals = (signal.SIGTERM, signal.SIGINT) if in_main else ()
         for number in signals:
             loop.add_signal_handler(number, self.drain)
@@ -131,25 +185,41 @@ class Worker:
                 gc.unfreeze()
 
     async def arun(self) -> None:
-        """Work until `drain` is called, as `run`, in a running event loop; signals are the caller's.
+        """Work until `drain` is called, as `run`, in a running event loop; signals are left to the caller.
 
         When it is cancelled, it drains without any grace.
+
+        Raises:
+            StoreAuthenticationError, ConfigurationError: The store cannot be used, or there is no handler.
         """
         self._loop = asyncio.get_running_loop()
-        if isinstance(self._given, AsyncRedisStore):
-            await self._work(self._given)
+        if isinstance(self._user_store, AsyncRedisStore):
+            await self._work(self._user_store)
         else:
-            async with AsyncRedisStore.like(self._given) as store:
+            async with AsyncRedisStore.like(self._user_store) as store:
                 await self._work(store)
 
     async def _work(self, store: AsyncRedisStore) -> None:
+        if self._handlers is None:
+            raise ConfigurationError(
+                f"worker {self._agent_id!r} has no handler: pass one, or use @worker.handler"
+            )
+        options = WorkerOptions(
+            self._agent_id,
+            self._handlers,
+            self._claim_filter,
+            self._concurrency,
+            self._retries,
+            self._backoff_sec,
+            self._emit,
+        )
         await store.open()
-        self._shift = Shift(store, await store.run(_listener()), self._terms, self._grace)
-        if self._drains:
-            self._notice_drain()
-        await self._shift.work()
+        self._run = WorkerRun(store, await store._run(_own_listener()), options, self._grace_sec)
+        if self._is_draining:
+            self._begin_drain()
+        await self._run.work()
 
-    def _tell(self, event: str, task: Task) -> None:
+    def _emit(self, event: str, task: Task) -> None:
         if self._on_event is None:
             return
         try:
@@ -158,8 +228,25 @@ class Worker:
             _log.exception("on_event failed")
 
 
-def _listener() -> Steps[Listener]:
-    async def itself(listener: Listener) -> Listener:
-        return listener
+class _WorkerThread(threading.Thread):
+    """The thread of a worker that is used as a context manager."""
 
-    return (yield from listen(itself))
+    def __init__(self, worker: Worker) -> None:
+        super().__init__(name="converge-redis-worker", daemon=True)
+        self._worker = worker
+        self._error: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            self._worker.run()
+        except BaseException as error:
+            self._error = error
+
+    def join_and_raise(self) -> None:
+        self.join()
+        if self._error is not None:
+            raise self._error
+
+
+def _own_listener() -> Procedure[Listener]:
+    return (yield from with_listener(lambda listener: listener))

@@ -246,7 +246,7 @@ async def test_commitments_are_revealed_and_verified(fleet: Fleet) -> None:
     await refused("early", honest.reveal("honest", strict=True))
     with pytest.raises(InvalidValueError, match="committed itself to no bid"):
         await late.reveal("honest")
-    names = fleet.spaces["test"].keys.named(0)
+    names = fleet.spaces["test"].keys.shard_names(0)
     fleet.raw.hset(names["auction:"] + "auction", "closes", fleet.raw.time()[0] * 1000000)
     assert await honest.resolve() is None
     await refused("sealed", honest.bids())

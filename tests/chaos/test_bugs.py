@@ -12,7 +12,7 @@ from chaos.checker import check
 from chaos.history import Recorder, read_history
 from converge_redis import RedisStore, Task, TaskManager
 from converge_redis.core.namespace import Namespace
-from converge_redis.core.operation import Steps
+from converge_redis.core.operation import Procedure
 from converge_redis.core.scripts import Script
 from converge_redis.errors import ConvergeError
 from converge_redis.tasks import claim as claiming
@@ -154,7 +154,7 @@ def test_a_release_that_forgets_the_index_is_found(judge: Judge, manager: TaskMa
 # A waiter that reads before it subscribes
 
 
-Watch = Callable[[Namespace, str, Sequence[str]], Steps[dict[str, Look[Task]]]]
+Watch = Callable[[Namespace, str, Sequence[str]], Procedure[dict[str, Look[Task]]]]
 
 
 WATCH = listening.watch_tasks
@@ -163,7 +163,7 @@ WATCH = listening.watch_tasks
 def reading_first(in_between: Callable[[], None]) -> Watch:
     """As `watch_tasks`, but with two scripts, and the task ends between them."""
 
-    def watch(space: Namespace, listener: str, task_ids: Sequence[str]) -> Steps[dict[str, Look[Task]]]:
+    def watch(space: Namespace, listener: str, task_ids: Sequence[str]) -> Procedure[dict[str, Look[Task]]]:
         tasks = yield from get_tasks(space, task_ids)
         if ID in task_ids:
             in_between()
@@ -179,7 +179,7 @@ def reading_first(in_between: Callable[[], None]) -> Watch:
 def reading_at_once(in_between: Callable[[], None]) -> Watch:
     """As `watch_tasks`; the task ends right after it."""
 
-    def watch(space: Namespace, listener: str, task_ids: Sequence[str]) -> Steps[dict[str, Look[Task]]]:
+    def watch(space: Namespace, listener: str, task_ids: Sequence[str]) -> Procedure[dict[str, Look[Task]]]:
         looks = yield from WATCH(space, listener, task_ids)
         if ID in task_ids:
             in_between()

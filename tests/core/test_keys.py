@@ -6,14 +6,14 @@ import string
 from hypothesis import given
 from hypothesis import strategies as st
 
-from converge_redis.core.keys import Keys, encoded, in_order, lane
+from converge_redis.core.keys import Keys, encode_part, lane, sorted_encoded
 
 wild = st.text(alphabet=st.sampled_from("ab:{},%|*\n\0 é☃-.~_") | st.characters(codec="utf-8"), min_size=1)
 
 
 def every(keys: Keys) -> set[str]:
     """All names and prefixes; delegations and pools share one."""
-    return {*keys.named(0).values(), *keys.pools, *keys.delegations_named().values(), *keys.values}
+    return {*keys.shard_names(0).values(), *keys.pools, *keys.delegation_names().values(), *keys.values}
 
 
 def prefixes(keys: Keys) -> list[str]:
@@ -36,11 +36,13 @@ def test_namespaces_share_nothing(first: str, second: str) -> None:
     if first == second:
         return
     a, b = Keys(first, 2), Keys(second, 2)
-    assert not ({a.layout, *every(a), *a.named(1).values()} & {b.layout, *every(b), *b.named(1).values()})
+    assert not (
+        {a.layout, *every(a), *a.shard_names(1).values()} & {b.layout, *every(b), *b.shard_names(1).values()}
+    )
     assert not any(
         one.startswith(other)
-        for one in a.named(0).values()
-        for other in b.named(0).values()
+        for one in a.shard_names(0).values()
+        for other in b.shard_names(0).values()
         if other.endswith(":")
     )
 
@@ -50,11 +52,11 @@ def test_all_keys_of_a_shard_have_one_hash_tag(namespace: str, task_id: str) -> 
     keys = Keys(namespace, 7)
     shard = keys.shard_of(task_id)
     assert 0 <= shard < 7
-    tags = {name[name.index("{") + 1 : name.index("}")] for name in keys.named(shard).values()}
-    assert tags == {f"{encoded(namespace)}:{shard}"}
+    tags = {name[name.index("{") + 1 : name.index("}")] for name in keys.shard_names(shard).values()}
+    assert tags == {f"{encode_part(namespace)}:{shard}"}
     (base,) = keys.shard_with(task_id)
     assert keys.shard(shard) == (base,)
-    assert all(name.startswith(base) for name in keys.named(shard).values())
+    assert all(name.startswith(base) for name in keys.shard_names(shard).values())
     assert keys.channel(shard, "x").startswith(base)
 
 
@@ -90,6 +92,6 @@ def test_lanes_are_plain_text(pool: str | None, topic: str | None, able: frozens
 
 @given(st.lists(wild, max_size=8))
 def test_the_order_of_parts_is_that_of_names(texts: list[str]) -> None:
-    ordered = in_order(texts, ":")
+    ordered = sorted_encoded(texts, ":")
     assert len(ordered) == len(set(texts))
     assert all((a + ":").encode() < (b + ":").encode() for a, b in itertools.pairwise(ordered))

@@ -46,7 +46,7 @@ def test_headers_tell_keys_and_reply(name: str) -> None:
 
 
 def test_the_shard_has_the_names_of_keys_py() -> None:
-    assert set(re.findall(r'base \.\. "([^"]+)"', PARTS)) - {"nothing"} == set(Keys("n", 1).named(0))
+    assert set(re.findall(r'base \.\. "([^"]+)"', PARTS)) - {"nothing"} == set(Keys("n", 1).shard_names(0))
 
 
 @pytest.mark.parametrize(
@@ -79,12 +79,12 @@ def test_builders_send_what_headers_tell(operation: Operation[Any], fixed: bool)
 
 
 def test_values_have_the_names_of_keys_py() -> None:
-    assert set(re.findall(r'house \.\. "([^"]+)"', PARTS)) == set(Keys("n", 1).values_named())
+    assert set(re.findall(r'house \.\. "([^"]+)"', PARTS)) == set(Keys("n", 1).value_names())
 
 
 def test_delegations_have_the_names_of_keys_py() -> None:
     text = (ROOT / "delegation/lua/shared/delegations.lua").read_text()
-    assert set(re.findall(r'home \.\. "([^"]+)"', text)) == set(Keys("n", 1).delegations_named())
+    assert set(re.findall(r'home \.\. "([^"]+)"', text)) == set(Keys("n", 1).delegation_names())
 
 
 def test_what_is_inside_a_record_is_told_alike() -> None:
@@ -108,17 +108,17 @@ def test_a_script_has_only_what_it_uses() -> None:
 
 def test_what_is_used_rarely_is_made_when_it_is_called() -> None:
     text = Script("tasks/get_tasks").text
-    usual, _, rest = text.partition("function rarely()")
-    assert "rarely().expire(id, record)" in usual
+    usual, _, rest = text.partition("function lazy()")
+    assert "lazy().expire(id, record)" in usual
     assert "local function expire(" not in usual
     assert rest.index("local function settle(") < rest.index("local function expire(")
-    assert "local function expire(" not in rest.partition("return made_rarely")[2]
+    assert "local function expire(" not in rest.partition("return lazy_table")[2]
 
 
 def test_what_is_used_both_ways_is_made_at_once() -> None:
     text = Script("tasks/fail_task").text  # settles by itself, and rarely for a deadline
-    assert "local function settle(" in text.partition("function rarely()")[0]
-    assert "rarely().settle" not in text
+    assert "local function settle(" in text.partition("function lazy()")[0]
+    assert "lazy().settle" not in text
 
 
 @pytest.fixture

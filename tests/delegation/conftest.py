@@ -25,7 +25,7 @@ def expire(fleet: Fleet) -> Expire:
     """Let the end of a delegation lie in the past."""
 
     def expire(delegation_id: str) -> None:
-        records = fleet.spaces["test"].keys.delegations_named()["delegation:"]
+        records = fleet.spaces["test"].keys.delegation_names()["delegation:"]
         assert fleet.raw.hexists(records + delegation_id, "expires")
         fleet.raw.hset(records + delegation_id, "expires", "1")
 

@@ -228,7 +228,7 @@ async def test_what_has_ended_is_swept_after_a_day(
     delegations: AsyncDelegationProtocol, fleet: Fleet
 ) -> None:
     ids = [await delegations.delegate("a", "b", "read", expires_in=1) for _ in range(3)]
-    over = fleet.spaces["test"].keys.delegations_named()["over"]
+    over = fleet.spaces["test"].keys.delegation_names()["over"]
     for delegation_id in ids:
         fleet.raw.zadd(over, {delegation_id: 1})
     kept = await delegations.delegate("a", "b", "read")

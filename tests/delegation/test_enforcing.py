@@ -16,8 +16,8 @@ from converge_redis import (
     Task,
     TaskManager,
 )
-from tests.support.backends import SECONDS
 from tests.delegation.conftest import Expire
+from tests.support.backends import SECONDS
 from tests.support.fleet import Fleet
 
 

@@ -95,7 +95,7 @@ class Delegating(RuleBasedStateMachine):
 
     @rule(which=made)
     def expire(self, which: str) -> None:
-        self.client.hset(self.store.namespace.keys.delegations_named()["delegation:"] + which, "expires", "1")
+        self.client.hset(self.store.namespace.keys.delegation_names()["delegation:"] + which, "expires", "1")
         self.links[which].ended = True
 
     @rule(agent=agents)

@@ -191,7 +191,7 @@ async def test_sessions_of_an_agent(
     await talks.accept(made[1], "b")
     assert await talks.sessions_for("a") == made[2:]
     assert await talks.sessions_for("z") == []
-    gone = fleet.spaces["test"].keys.named(0)["negotiation:"] + made[2]
+    gone = fleet.spaces["test"].keys.shard_names(0)["negotiation:"] + made[2]
     fleet.raw.delete(gone, gone.replace("negotiation:", "proposals:"))
     assert await talks.sessions_for("a") == made[3:]
     assert await talks.sessions_for("b") == [*made[3:], other]

@@ -55,7 +55,7 @@ async def test_a_lost_connection_strands_nobody(
     waits, change = await session(real_fleet)
     waiting = asyncio.ensure_future(waits)
     raw: Any = real_fleet.raw
-    onlookers = real_fleet.spaces["test"].keys.named(0)["onlookers:"]
+    onlookers = real_fleet.spaces["test"].keys.shard_names(0)["onlookers:"]
 
     async def is_watched() -> bool:
         return bool(raw.keys(onlookers + "*"))
@@ -74,7 +74,7 @@ async def test_one_that_is_cancelled_leaves_nothing(
         return  # a thread that blocks cannot be cancelled
     waits, _change = await session(real_fleet)
     waiting = asyncio.ensure_future(waits)
-    onlookers = real_fleet.spaces["test"].keys.named(0)["onlookers:"]
+    onlookers = real_fleet.spaces["test"].keys.shard_names(0)["onlookers:"]
 
     async def is_watched() -> bool:
         return bool(real_fleet.raw.keys(onlookers + "*"))

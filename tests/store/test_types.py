@@ -26,10 +26,10 @@ from converge_redis import (
     RedisStore,
     StoreReplyError,
 )
-from converge_redis.core.value_format import ValueFormat, line_of
-from tests.support.backends import Backend
+from converge_redis.core.value_format import ValueFormat, split_header
 from tests.core.test_codec import same
 from tests.core.test_codec import values as plain_values
+from tests.support.backends import Backend
 
 LIMIT = 1024 * 1024
 
@@ -97,39 +97,39 @@ async def test_typed_values_come_back(real_fleet: Any) -> None:
 def test_fields_of_an_open_model_come_back() -> None:
     both = form(Open)
     value = Open(theName="x", other=[1])  # type: ignore[call-arg]
-    assert both.read(both.write(value)) == value
+    assert both.decode(both.encode(value)) == value
 
 
 def test_types_that_have_changed() -> None:
-    written = form(line=Line).write(Line(sku="s", price=decimal.Decimal(3)))
-    read: Any = form(line=Later).read(written)
+    written = form(line=Line).encode(Line(sku="s", price=decimal.Decimal(3)))
+    read: Any = form(line=Later).decode(written)
     assert (read.sku, read.price, read.amount) == ("s", 3, 1)
-    back = form(line=Line).read(form(line=Later).write(read))  # a field more, though it forbids
+    back = form(line=Line).decode(form(line=Later).encode(read))  # a field more, though it forbids
     assert back == Line(sku="s", price=decimal.Decimal(3))
-    lacking = form(line=Later).write(read)
+    lacking = form(line=Later).encode(read)
     strict: Any = type("Strict", (BaseModel,), {"__annotations__": {"unknown_before": int}})
     with pytest.raises(StoreReplyError, match=r"'line' does not fit.*unknown_before"):
-        form(line=strict).read(lacking)
+        form(line=strict).decode(lacking)
 
 
 def test_types_that_are_not_registered() -> None:
     with pytest.raises(InvalidTypeError, match=r"value\['x'\]\[0\] has the type .*Line.*types="):
-        form(Order).write({"x": [Line(sku="a")]})
+        form(Order).encode({"x": [Line(sku="a")]})
     with pytest.raises(InvalidTypeError, match=r"value\.more\['line'\] has the type .*Line"):
-        form(Order).write(ORDER)
+        form(Order).encode(ORDER)
     with pytest.raises(InvalidTypeError, match="Later"):
-        form(Line).write(Later(sku="a"))  # a subclass is another type
-    written = form(Line).write([Line(sku="a")])
+        form(Line).encode(Later(sku="a"))  # a subclass is another type
+    written = form(Line).encode([Line(sku="a")])
     with pytest.raises(StoreReplyError, match="'Line', which is not registered"):
-        form(Order).read(written)
+        form(Order).decode(written)
 
 
 def test_fields_that_cannot_be_stored() -> None:
     safe: Any = type("Safe", (BaseModel,), {"__annotations__": {"secret": SecretStr}})
     with pytest.raises(InvalidTypeError, match=r"value\.secret has the type .*SecretStr"):
-        form(safe).write(safe(secret="s"))
+        form(safe).encode(safe(secret="s"))
     with pytest.raises(InvalidTypeError, match=r"value has the type decimal\.Decimal"):
-        form(Order).write(decimal.Decimal(1))  # nothing would tell how to read it
+        form(Order).encode(decimal.Decimal(1))  # nothing would tell how to read it
 
 
 def test_two_types_with_one_name() -> None:
@@ -150,18 +150,18 @@ def test_what_expands_beyond_the_limit_is_not_expanded() -> None:
     bomb = b"\xc1" + zstandard.compress(msgpack.packb("x" * 10_000_000))
     assert len(bomb) < 1000
     with pytest.raises(StoreReplyError, match="payload_limit is 1000"):
-        small.read(bomb)
+        small.decode(bomb)
     endless = zstandard.ZstdCompressor(write_content_size=False).compressobj()
     frame = endless.compress(b"\x00" * 5000) + endless.flush()
     with pytest.raises(StoreReplyError, match="payload_limit"):
-        small.read(b"\xc1" + frame)
+        small.decode(b"\xc1" + frame)
 
 
 @settings(max_examples=200, deadline=None)
 @given(plain_values, st.sampled_from([None, 0, 30]))
 def test_any_value_comes_back(value: Any, above: int | None) -> None:
     both = form(above=above)
-    assert same(both.read(both.write(value)), value)
+    assert same(both.decode(both.encode(value)), value)
 
 
 def nested(levels: int, data: bytes = b"\x90", code: int = 1) -> bytes:
@@ -218,7 +218,7 @@ PLAIN = (type(None), bool, int, float, str, bytes, list, dict, tuple, set, froze
 @example(b"1\n" + msgpack.packb(msgpack.Timestamp(5)))
 def test_random_bytes_give_a_plain_value_or_an_error(raw: bytes) -> None:
     try:
-        value = form(Line).read(line_of(b"1\n" + raw)[1])
+        value = form(Line).decode(split_header(b"1\n" + raw)[1])
     except StoreReplyError:
         return
     assert type(value) in PLAIN
@@ -227,12 +227,12 @@ def test_random_bytes_give_a_plain_value_or_an_error(raw: bytes) -> None:
 @settings(max_examples=200, deadline=None)
 @given(plain_values, st.data())
 def test_damaged_bytes_give_a_plain_value_or_an_error(value: Any, data: st.DataObject) -> None:
-    raw = bytearray(form(above=20).write([value, Line(sku="s").model_dump(mode="json")]))
+    raw = bytearray(form(above=20).encode([value, Line(sku="s").model_dump(mode="json")]))
     for _ in range(data.draw(st.integers(1, 3))):
         raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
     cut = bytes(raw[: data.draw(st.integers(0, len(raw)))])
     with contextlib.suppress(StoreReplyError):
-        assert type(form(Line).read(cut)) in PLAIN
+        assert type(form(Line).decode(cut)) in PLAIN
 
 
 def test_deep_tuples_are_refused_before_they_are_stored(real: Backend) -> None:

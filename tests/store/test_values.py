@@ -34,14 +34,14 @@ async def test_a_value_expires_and_leaves_the_index(fleet: Fleet) -> None:
     assert await store.list() == ["for ever", "long"]
     assert await store.count() == 2
     assert await store.get_many(["short", "long"]) == {"long": 2}
-    assert fleet.raw.zcard(fleet.spaces["test"].keys.values_named()["values"]) == 2
+    assert fleet.raw.zcard(fleet.spaces["test"].keys.value_names()["values"]) == 2
 
 
 async def test_writes_clear_away_what_has_expired(fleet: Fleet) -> None:
     store = fleet.store()
     await store.put_many({f"k{number}": number for number in range(25)}, ttl=0.01)
     await eventually(lambda: gone(store, "k0"))
-    index = fleet.spaces["test"].keys.values_named()["values"]
+    index = fleet.spaces["test"].keys.value_names()["values"]
     await asyncio.sleep(0.02)
     for _ in range(3):
         await store.put("other", 1)

@@ -12,7 +12,7 @@ import redis
 from converge_redis import AsyncRedisStore, AsyncTaskManager, RedisStore, Task, TaskManager
 from converge_redis.core.keys import Keys
 from converge_redis.core.namespace import Namespace
-from converge_redis.core.operation import Operation, Steps
+from converge_redis.core.operation import Operation, Procedure
 from tests.support.backends import Backend
 from tests.support.records import edited, fields_of
 
@@ -103,7 +103,7 @@ class Fleet:
         self._stores.append(store)
         self.spaces.setdefault(store.namespace.name, store.namespace)
 
-    async def run(self, manager: AsyncTaskManager, work: Operation[Any] | Steps[Any]) -> Any:
+    async def run(self, manager: AsyncTaskManager, work: Operation[Any] | Procedure[Any]) -> Any:
         """Carry out an operation on a manager's store."""
         if self.style == "sync":
             blocking = cast("RedisStore", manager.store)
@@ -155,7 +155,7 @@ class Fleet:
         self.raw.set(key, edited(stored, **fields))
 
 
-def operation_of(work: Operation[T] | Steps[T]) -> Operation[T]:
+def operation_of(work: Operation[T] | Procedure[T]) -> Operation[T]:
     """The first operation of a verb's work."""
     if isinstance(work, Operation):
         return work
@@ -167,7 +167,7 @@ def operation_of(work: Operation[T] | Steps[T]) -> Operation[T]:
 def names_of(keys: Keys, task_id: str) -> dict[str, str]:
     """The keys of a task and its shard by their short names: ``task``, ``spec``, ``leases``, ``lane``, …"""
     named: dict[str, str] = {}
-    for short, key in keys.named(keys.shard_of(task_id)).items():
+    for short, key in keys.shard_names(keys.shard_of(task_id)).items():
         if short in {"t:", "spec:", "result:", "watchers:"}:
             named["task" if short == "t:" else short[:-1]] = key + task_id
         else:

@@ -44,7 +44,7 @@ class _Explained:
         )
 
     def _covers_task_key(self, shard: int, key: str) -> bool:
-        names = self._keys.named(shard)
+        names = self._keys.shard_names(shard)
         kind, _, last = key.partition("}:")[2].partition(":")
         if not last:
             return kind in names and kind not in {"listeners", "alarm"}
@@ -87,17 +87,17 @@ class _Explained:
         return bool(of_owner == left == -1 or (left > 0 and abs(of_owner - left) < 1000))
 
     def _covers_value_key(self, key: str) -> bool:
-        named = self._keys.values_named()
-        values, index = named["value:"], named["values"]
-        if key in {index, named["expiring"], named["revision"]} or "}:onlookers:" in key:
+        names = self._keys.value_names()
+        values, index = names["value:"], names["values"]
+        if key in {index, names["expiring"], names["revision"]} or "}:onlookers:" in key:
             return True
         if key.startswith(values):
-            expires = self._client.zscore(named["expiring"], key.removeprefix(values))
+            expires = self._client.zscore(names["expiring"], key.removeprefix(values))
             return self._client.zscore(index, key.removeprefix(values)) is not None and (expires is None) == (
                 self._client.pttl(key) == -1
             )
         return (
-            key.startswith((named["storer:"], named["lock:"], named["tag:"])) and self._client.pttl(key) > 0
+            key.startswith((names["storer:"], names["lock:"], names["tag:"])) and self._client.pttl(key) > 0
         )
 
     def _covers_pool_key(self, key: str) -> bool:
@@ -115,9 +115,9 @@ class _Explained:
         return key.startswith(admits) and bool(self._client.exists(records + key.removeprefix(admits)))
 
     def _covers_delegation_key(self, key: str) -> bool:
-        named = self._keys.delegations_named()
-        records, given, held = named["delegation:"], named["given:"], named["held:"]
-        pooled, over = named["pooled:"], named["over"]
+        names = self._keys.delegation_names()
+        records, given, held = names["delegation:"], names["given:"], names["held:"]
+        pooled, over = names["pooled:"], names["over"]
         if key == over:
             return all(self._client.exists(records + raw.decode()) for raw in self._client.zrange(key, 0, -1))
         if key.startswith(records):

@@ -8,10 +8,10 @@ import pytest
 
 from converge_redis import AsyncTaskManager, Task, TaskExistsError, TaskState
 from tests.support.backends import SECONDS, eventually
-from tests.transport.test_lost_connections import held_bytes, paused
 from tests.support.fleet import Fleet, names_of
 from tests.tasks.test_states import read
 from tests.tasks.test_waits import end, is_waiting
+from tests.transport.test_lost_connections import held_bytes, paused
 
 
 async def done_by(manager: AsyncTaskManager, agent: str) -> None:

@@ -20,7 +20,7 @@ from tests.tasks.test_states import brought_to, counted, read
 
 def again(operation: Operation[Any]) -> Operation[Any]:
     """The operation as it is sent after a lost reply."""
-    args = operation.args_again or operation.args
+    args = operation.retry_args or operation.args
     return Operation(operation.script, operation.keys, args, operation.decode)
 
 

@@ -17,15 +17,15 @@ def package() -> griffe.Object | griffe.Alias:
 def test_the_reference_shows_each_verb_as_python_knows_it(
     package: griffe.Object, manager: type[object]
 ) -> None:
-    shown = package[f"task_manager.{manager.__name__}"].functions
+    short_repr = package[f"task_manager.{manager.__name__}"].functions
     for name, method in inspect.getmembers(manager, inspect.isfunction):
         if name.startswith("_"):
             continue
-        assert [parameter.name for parameter in shown[name].parameters] == [
+        assert [parameter.name for parameter in short_repr[name].parameters] == [
             *inspect.signature(method).parameters
         ]
-        assert shown[name].docstring.value == inspect.getdoc(method)
-        assert ("async" in shown[name].labels) == inspect.iscoroutinefunction(method)
+        assert short_repr[name].docstring.value == inspect.getdoc(method)
+        assert ("async" in short_repr[name].labels) == inspect.iscoroutinefunction(method)
 
 
 def test_what_a_verb_returns_is_not_its_operation(package: griffe.Object) -> None:
@@ -35,6 +35,6 @@ def test_what_a_verb_returns_is_not_its_operation(package: griffe.Object) -> Non
 
 def test_nothing_that_is_public_is_left_an_attribute(package: griffe.Object) -> None:
     for name in converge_redis.__all__:
-        shown = package[name]
-        for member in shown.attributes.values() if shown.is_class else ():
+        short_repr = package[name]
+        for member in short_repr.attributes.values() if short_repr.is_class else ():
             assert "verb(" not in str(member.value)

@@ -21,6 +21,6 @@ tell_holder(id, record)
 record.calls = remember(record, call)
 settle(id, record, "cancelled")
 if most ~= "" then
-  rarely.trim(most)
+  lazy.trim(most)
 end
 return { "CANCELLED" }

@@ -31,6 +31,6 @@ end
 record.calls = remember(record, call)
 settle(id, record, "failed", reason)
 if most ~= "" then
-  rarely.trim(most)
+  lazy.trim(most)
 end
 return { "FAILED" }

@@ -61,7 +61,7 @@ if #done > 0 then
     tell_watchers(entries[2 * i], record)
   end
   for _ = 1, most ~= "" and #done or 0 do -- when all are told: it may be one of them that goes
-    rarely.trim(most)
+    lazy.trim(most)
   end
 end
 return reply

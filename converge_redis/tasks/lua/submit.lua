@@ -16,7 +16,7 @@ for at = 2, #ARGV, 7 do
   local id, head, spec, lane, score, delay, deadline = unpack(ARGV, at, at + 6)
   local is_small = #spec <= MOST_INSIDE
   local due = delay ~= "" and now + delay
-  local text = "p|" .. now_text .. head .. (due and "due=" .. rarely.int(due) .. "|" or "") .. "\n"
+  local text = "p|" .. now_text .. head .. (due and "due=" .. lazy.int(due) .. "|" or "") .. "\n"
   local stored = redis.pcall("SET", tasks .. id, is_small and text .. spec or text, "NX", "GET")
   if type(stored) == "table" then -- a full server refuses it: nothing was written before, or it would not
     local refused = stored
@@ -28,17 +28,17 @@ for at = 2, #ARGV, 7 do
   if not stored then
     submitted = submitted + 1
     if not is_small then
-      redis.call("SET", rarely.specs .. id, spec)
+      redis.call("SET", lazy.specs .. id, spec)
     end
     if listener ~= "" then
       redis.call("SADD", watchers .. id, listener)
-      rarely.keep(watchers .. id)
+      lazy.keep(watchers .. id)
     end
     if deadline ~= "" then
-      redis.call("ZADD", rarely.deadlines, deadline, id)
+      redis.call("ZADD", lazy.deadlines, deadline, id)
     end
     if due then
-      rarely.enter_delayed(id, due)
+      lazy.enter_delayed(id, due)
     else
       local of_lane = entries[lane]
       if of_lane then
@@ -50,7 +50,7 @@ for at = 2, #ARGV, 7 do
       end
     end
   else
-    local other = rarely.spec_of(id, rarely.read(stored, id))
+    local other = lazy.spec_of(id, lazy.read(stored, id))
     if other ~= spec then
       reply[1] = "EXISTS"
       reply[#reply + 1] = id

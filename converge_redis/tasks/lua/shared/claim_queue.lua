@@ -159,5 +159,5 @@ local function wake(lane)
   if someone_listens == nil then
     someone_listens = redis.call("EXISTS", listeners) == 1
   end
-  return someone_listens and rarely.queues().wake(lane)
+  return someone_listens and lazy.queues().wake(lane)
 end

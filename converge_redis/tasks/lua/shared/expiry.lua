@@ -55,13 +55,13 @@ local function catch_up(id, record, at)
     return
   end
   if record.deadline and tonumber(record.deadline) <= now then
-    rarely.tell_holder(id, record)
+    lazy.tell_holder(id, record)
     record.failure, record.is_rare = "deadline", true
-    rarely.settle(id, record, "failed")
+    lazy.settle(id, record, "failed")
   elseif record.lease and tonumber(record.lease) <= at then
-    rarely.expire(id, record)
+    lazy.expire(id, record)
   elseif record.due and tonumber(record.due) <= now then
-    rarely.leave_delayed(id, record)
+    lazy.leave_delayed(id, record)
   end
 end
 
@@ -135,7 +135,7 @@ local function sweep()
   for i, index in ipairs({ finished, deadlines, leases, delayed }) do -- first what frees memory
     local first = tonumber(redis.call("ZRANGE", index, 0, 0, "WITHSCORES")[2])
     if first and first <= now then
-      has_cleared, more = true, rarely.clear(index) or more
+      has_cleared, more = true, lazy.clear(index) or more
     elseif first and i > 2 then
       soonest = math.min(soonest, first)
     end
