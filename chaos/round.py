@@ -166,7 +166,7 @@ class Round:
         recorder = Recorder(self._history, "main")
         with RedisStore.from_url(self._server.url, NAMESPACE) as store:
             manager = TaskManager(store)
-            prefix = store.namespace.keys.shard_names(0)["t:"]
+            prefix = store._namespace.keys.shard_names(0)["t:"]
             stored = {
                 key.decode().removeprefix(prefix)
                 for key in self._server.client().scan_iter(f"{prefix}*", count=1000)

@@ -43,7 +43,7 @@ def main() -> None:
         for bid in auction.bids():
             say(f"bid {bid.sequence}: {bid.agent_id} asked for {bid.amount}")
         if winner is not None:
-            (claim,) = tasks.my_claims(winner)
+            (claim,) = tasks.list_claims(winner)
             say(f"{winner} holds the claim on {claim.objective!r}")
 
 

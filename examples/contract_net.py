@@ -20,7 +20,7 @@ def contractor(url: str, name: str, days: int) -> None:
         net.propose(task_id, name, {"days": days})
         call = net.wait_for_award(task_id, 40)
         if call is not None and call.contractor_id == name:
-            (claim,) = tasks.my_claims(name)
+            (claim,) = tasks.list_claims(name)
             tasks.report(name, task_id, f"dug in {days} days", claim_token=claim.claim_token)
         elif call is not None:
             say(f"{name} knows that {call.contractor_id} was awarded")
@@ -31,7 +31,7 @@ def main() -> None:
     with fleet(contractor, ("ada", 5), ("bob", 3), ("eve", 30)) as store:
         net, tasks = ContractNet(store), TaskManager(store)
         task = Task(objective="dig the well")
-        task_id = net.call("manager", task, ["ada", "bob", "eve"], reply_by=30)
+        task_id = net.call("manager", task, ["ada", "bob", "eve"], reply_within_sec=30)
         call = net.wait_for_replies(task_id, 40)
         if call is not None:
             for proposal in call.proposals:

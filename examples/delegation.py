@@ -24,7 +24,7 @@ def main() -> None:
         rights, tasks = DelegationProtocol(store), TaskManager(store)
         names = ["handed on", "cut off", "reader has asked", "writer has asked"]
         tasks.submit_many(Task(id=name) for name in names)
-        first = rights.delegate("owner", "lead", ["read", "write"], expires_in=60)
+        first = rights.delegate("owner", "lead", ["read", "write"], expires_in_sec=60)
         second = rights.delegate("lead", "intern", "read", parent=first)
         try:
             rights.delegate("intern", "friend", ["read", "write"], parent=second)

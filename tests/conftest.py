@@ -38,7 +38,7 @@ def make_backend(flavour: str, servers: Servers) -> Backend:
 @pytest.fixture(autouse=True)
 def patient_farewells(monkeypatch: pytest.MonkeyPatch) -> None:
     """Listeners leave nothing behind, however slow the machine is."""
-    monkeypatch.setattr(listener, "FAREWELL_SECONDS", SECONDS)
+    monkeypatch.setattr(listener, "UNREGISTER_TIMEOUT", SECONDS)
 
 
 @pytest.fixture(params=FLAVOURS)

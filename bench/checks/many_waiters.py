@@ -76,7 +76,7 @@ async def measure(url: str, waiters: int, way: str) -> Figures:
             waiting: asyncio.Future[list[Task | None]] = asyncio.gather(*waits)
         else:
             waiting = asyncio.ensure_future(_collect(manager, ids))
-        await _registered(client, store.namespace.keys.shard_names(0)["watchers:"] + ids[-1])
+        await _registered(client, store._namespace.keys.shard_names(0)["watchers:"] + ids[-1])
         registered = time.perf_counter()
         mine, theirs = _resident() - resident, client.info("memory")["used_memory"] - used
         worker = multiprocessing.get_context("spawn").Process(target=finish, args=(url, waiters))

@@ -77,9 +77,9 @@ def _timed(act: Callable[[], object]) -> float:
 
 def _redis_benchmark(server: Server, store: RedisStore, verb: str, calls: int, how: Sequence[str]) -> float:
     work = (
-        submit(store.namespace, Task(id="x", inputs=INPUTS))
+        submit(store._namespace, Task(id="x", inputs=INPUTS))
         if verb == "submit"
-        else next(claim_next(store.namespace, "agent"))
+        else claim_next(store._namespace, "agent")
     )
     assert isinstance(work, Operation)
     command = [part if isinstance(part, bytes) else str(part).encode() for part in first_command(work, False)]

@@ -20,7 +20,7 @@ LISTS: dict[str, Callable[[TaskManager], object]] = {
     "list_pending_tasks_for_agent": lambda manager: manager.list_pending_tasks_for_agent(
         "agent", topics=["t1", "t2"], limit=LIMIT
     ),
-    "my_claims": lambda manager: manager.my_claims("agent"),
+    "list_claims": lambda manager: manager.list_claims("agent"),
     "counts": lambda manager: manager.counts(),
 }
 

@@ -98,7 +98,7 @@ def promising(settings: Settings) -> Iterator[Measure]:
                         manager,
                         count,
                         around=lambda task: keeper.keep(task, time.monotonic()),
-                        after=keeper.forget,
+                        after=keeper.discard,
                     )
             elif name == "lease, token, running":
                 seconds = _cycles(manager, count, around=lambda task: manager.start("agent", task.id))

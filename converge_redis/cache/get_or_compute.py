@@ -96,14 +96,14 @@ def get_or_compute_near(
     cache: CacheContext,
     entries: NearEntries,
     key: str,
-    fn: Callable[[], Any],
+    fn: Callable[[], T],
     ttl: float,
     *,
     stale_ttl: float = 0.0,
     tags: Iterable[str] = (),
     lock_ttl: float = DEFAULT_LOCK_TTL,
     on_error: str = "raise",
-) -> Procedure[Any]:
+) -> Procedure[T]:
     """Do as `get_or_compute` does, and store the value in the near cache."""
     computation = _validate(cache, key, fn, ttl, stale_ttl, tags, lock_ttl, on_error)
     return _get_or_compute(cache, computation, entries)

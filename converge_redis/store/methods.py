@@ -17,6 +17,7 @@ from converge_redis.observability.metrics import CoordinationMetrics, measured
 
 P = ParamSpec("P")
 T = TypeVar("T")
+NearBuilder = Callable[..., Call[Any]]
 Finder = Callable[[Any, NearEntries, str, tuple[Any, ...]], NearEntry | None]
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from typing_extensions import TypeAliasType
 
     Builder = TypeAliasType("Builder", Callable[Concatenate[Any, P], Call[T]], type_params=(P, T))
-    NearBuilder = TypeAliasType("NearBuilder", Callable[..., Call[T]], type_params=(T,))
     StreamBuilder = TypeAliasType(
         "StreamBuilder", Callable[Concatenate[Any, P], Stream[T]], type_params=(P, T)
     )
@@ -127,7 +127,7 @@ def _find_by_argument(
 
 
 def near_cached_method(
-    builder: "Builder[P, T]", near_builder: "NearBuilder[T]", find: Finder = _find_by_argument
+    builder: "Builder[P, T]", near_builder: NearBuilder, find: Finder = _find_by_argument
 ) -> "Method[P, T]":
     """Make a blocking method that reads one thing, and looks it up in the near cache first.
 
@@ -155,7 +155,7 @@ def near_cached_method(
 
 
 def async_near_cached_method(
-    builder: "Builder[P, T]", near_builder: "NearBuilder[T]", find: Finder = _find_by_argument
+    builder: "Builder[P, T]", near_builder: NearBuilder, find: Finder = _find_by_argument
 ) -> "AsyncMethod[P, T]":
     """Make a method for asyncio that reads one thing; see `near_cached_method`."""
     name = builder.__name__

@@ -21,7 +21,7 @@ from converge_redis import (
     TaskManager,
 )
 from converge_redis.bidding import query as auction_reading
-from converge_redis.bidding.context import Opening
+from converge_redis.bidding.context import CommitmentSecret
 from tests.support.backends import SECONDS
 from tests.support.fleet import Fleet
 
@@ -244,7 +244,7 @@ async def test_commitments_are_revealed_and_verified(fleet: Fleet) -> None:
     assert await honest.submit_bid("second", 3)
     assert await cheat.submit_bid("cheat", 1)
     await refused("early", honest.reveal("honest", strict=True))
-    with pytest.raises(InvalidValueError, match="committed itself to no bid"):
+    with pytest.raises(InvalidValueError, match="made no commitment"):
         await late.reveal("honest")
     names = fleet.spaces["test"].keys.shard_names(0)
     fleet.raw.hset(names["auction:"] + "auction", "closes", fleet.raw.time()[0] * 1000000)
@@ -255,9 +255,9 @@ async def test_commitments_are_revealed_and_verified(fleet: Fleet) -> None:
     assert await honest.reveal("second")
     assert await honest.resolve() is None
     # The cheat reveals another amount than the one that it has committed itself to.
-    space: Any = (cheat if fleet.style == "async" else cast("Any", cheat)._blocking)._store.namespace
-    opening = space.openings["cheat"]
-    space.openings["cheat"] = Opening(opening.commitment, "99", opening.nonce, opening.content)
+    context: Any = (cheat if fleet.style == "async" else cast("Any", cheat)._blocking)._target
+    secret = context.secrets["cheat"]
+    context.secrets["cheat"] = CommitmentSecret(secret.commitment, "99", secret.nonce, secret.content)
     assert await cheat.reveal("cheat")
     assert await honest.resolve() == "honest"
     outcome = await honest.wait_for_outcome(0)
@@ -297,7 +297,7 @@ async def test_an_award_is_a_claim(fleet: Fleet, shards: int) -> None:
     await protocol.submit_bid("a", 3)
     await protocol.submit_bid("b", 4)
     assert await protocol.award(task_id) == "b"
-    assert [task.id for task in await tasks.my_claims("b")] == [task_id]
+    assert [task.id for task in await tasks.list_claims("b")] == [task_id]
     assert await protocol.award(task_id) == "b", "once is as good as twice"
     assert await tasks.report("b", task_id, "done")
     other = await tasks.submit(Task(objective="x"))
@@ -335,7 +335,7 @@ async def test_a_task_of_another_shard_is_not_awarded(fleet: Fleet) -> None:
     other = next(
         name
         for name in "abcdefgh"
-        if protocol.store.namespace.keys.shard_of(name) != protocol.store.namespace.keys.shard_of("auction")
+        if protocol.store._namespace.keys.shard_of(name) != protocol.store._namespace.keys.shard_of("auction")
     )
     with pytest.raises(ConfigurationError, match="another shard"):
         await protocol.award(other)

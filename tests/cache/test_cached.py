@@ -34,7 +34,7 @@ def test_a_function_is_called_once_for_its_arguments(cache: SharedCache) -> None
     assert calls == [1, 2]
     assert area.__doc__ == "Tell an area."
     assert getattr(area, "__name__", "") == "area"
-    area.forget(1)
+    area.invalidate(1)
     assert area(1) == "2 m"
     assert calls == [1, 2, 1]
     assert area.key(1) == area.key(1, height=2) != area.key(3)
@@ -98,7 +98,7 @@ async def test_coroutine_functions(backend: Backend) -> None:
 
         assert [await double(2), await double(2), await double(3)] == [4, 4, 6]
         assert calls == [2, 3]
-        await double.forget(2)
+        await double.invalidate(2)
         assert await double(2) == 4
         await cache.delete_tags("t")
         assert await double(3) == 6

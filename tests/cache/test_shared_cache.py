@@ -19,8 +19,8 @@ from converge_redis import (
     SharedCache,
     StoreReplyError,
 )
-from converge_redis.cache import operations as caching
-from converge_redis.cache.statistics import EVENTS
+from converge_redis.cache.entries import CacheContext, CacheRequest, find_or_lock
+from converge_redis.cache.statistics import EVENTS, CacheCounters
 from tests.support.backends import SECONDS, eventually
 from tests.support.fleet import Fleet, in_thread, operation_of
 
@@ -212,8 +212,11 @@ async def test_long_computations_keep_their_lock(fleet: Fleet) -> None:
 
 
 async def test_another_takes_over_from_one_that_has_died(fleet: Fleet) -> None:
-    cache, space = a_cache(fleet), fleet.spaces["test"]
-    dead = operation_of(caching.look(space, caching.Wanted("cache:key", "the dead", 300)))
+    cache, context = (
+        a_cache(fleet),
+        CacheContext(fleet.spaces["test"], "cache:", 0.0, CacheCounters("cache:", None)),
+    )
+    dead = operation_of(find_or_lock(context, CacheRequest("cache:key", "the dead", 300)))
     assert (await fleet.run(cast("Any", cache), dead)).word == b"COMPUTE"
     computation = Computation(fleet, "heir").let_go()
     begun = time.monotonic()
@@ -236,7 +239,7 @@ async def test_what_is_out_of_date_is_not_stored(fleet: Fleet, act: str) -> None
         case "put":
             await other.put("key", "put", 100)
         case "delete_tags":
-            await other.delete_tags("group", "unknown")
+            await other.delete_tags(["group", "unknown"])
         case _:
             await other.clear()
     computation.let_go()
@@ -260,7 +263,7 @@ async def test_tags_drop_groups(fleet: Fleet) -> None:
     assert await other.get("d") == 4
     await cache.put("a", 5, 100, tags=["x"])
     assert await cache.get("a") == 5
-    await cache.delete_tags()
+    await cache.delete_tags([])
     assert await cache.get("a") == 5
 
 

@@ -15,12 +15,12 @@ from converge_redis.core.namespace import Namespace
 from converge_redis.core.operation import Procedure
 from converge_redis.core.scripts import Script
 from converge_redis.errors import ConvergeError
+from converge_redis.notifications.waiters import Observation
 from converge_redis.tasks import claim as claiming
 from converge_redis.tasks import lease as holding
 from converge_redis.tasks import settle as settling
 from converge_redis.tasks import waiters as listening
 from converge_redis.tasks.query import get_tasks
-from converge_redis.tasks.waiters import Look
 from tests.support.backends import Backend
 
 LEASE = 30.0
@@ -154,7 +154,7 @@ def test_a_release_that_forgets_the_index_is_found(judge: Judge, manager: TaskMa
 # A waiter that reads before it subscribes
 
 
-Watch = Callable[[Namespace, str, Sequence[str]], Procedure[dict[str, Look[Task]]]]
+Watch = Callable[[Namespace, str, Sequence[str]], Procedure[dict[str, Observation[Task]]]]
 
 
 WATCH = listening.watch_tasks
@@ -163,13 +163,15 @@ WATCH = listening.watch_tasks
 def reading_first(in_between: Callable[[], None]) -> Watch:
     """As `watch_tasks`, but with two scripts, and the task ends between them."""
 
-    def watch(space: Namespace, listener: str, task_ids: Sequence[str]) -> Procedure[dict[str, Look[Task]]]:
+    def watch(
+        space: Namespace, listener: str, task_ids: Sequence[str]
+    ) -> Procedure[dict[str, Observation[Task]]]:
         tasks = yield from get_tasks(space, task_ids)
         if ID in task_ids:
             in_between()
         yield from WATCH(space, listener, task_ids)
         return {
-            task_id: Look(task if task and task.state.terminal else None, task is not None, None)
+            task_id: Observation(task if task and task.state.terminal else None, task is not None, None)
             for task_id, task in zip(task_ids, tasks, strict=True)
         }
 
@@ -179,7 +181,9 @@ def reading_first(in_between: Callable[[], None]) -> Watch:
 def reading_at_once(in_between: Callable[[], None]) -> Watch:
     """As `watch_tasks`; the task ends right after it."""
 
-    def watch(space: Namespace, listener: str, task_ids: Sequence[str]) -> Procedure[dict[str, Look[Task]]]:
+    def watch(
+        space: Namespace, listener: str, task_ids: Sequence[str]
+    ) -> Procedure[dict[str, Observation[Task]]]:
         looks = yield from WATCH(space, listener, task_ids)
         if ID in task_ids:
             in_between()

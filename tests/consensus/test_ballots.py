@@ -12,7 +12,7 @@ from converge_redis import (
     AsyncBallot,
     Ballot,
     BallotExistsError,
-    BallotState,
+    BallotSnapshot,
     ConfigurationError,
     InvalidTypeError,
     InvalidValueError,
@@ -26,7 +26,7 @@ def ballot(fleet: Fleet, **options: Any) -> AsyncBallot:
     return fleet.made(Ballot, AsyncBallot, **options)
 
 
-async def read(ballot: AsyncBallot) -> BallotState:
+async def read(ballot: AsyncBallot) -> BallotSnapshot:
     state = await ballot.get_ballot()
     assert state is not None
     return state

@@ -17,7 +17,7 @@ acts = st.lists(
 @settings(deadline=None, max_examples=300)
 def test_every_act_is_as_the_model_says(made: list[tuple[str, str]]) -> None:
     net, tasks = ContractNet(STORE), TaskManager(STORE)
-    task_id = net.call("boss", Task(), ["a", "b", "c"], reply_by=1000)
+    task_id = net.call("boss", Task(), ["a", "b", "c"], reply_within_sec=1000)
     replies: dict[str, str] = {}
     contractor: str | None = None
     for act, agent in made:
@@ -35,7 +35,7 @@ def test_every_act_is_as_the_model_says(made: list[tuple[str, str]]) -> None:
             assert getattr(net, act)(task_id, agent) is allowed
             if allowed:
                 replies[agent] = act
-        assert [task.id for task in tasks.my_claims(agent) if task.id == task_id] == (
+        assert [task.id for task in tasks.list_claims(agent) if task.id == task_id] == (
             [task_id] if contractor == agent else []
         )
     call = net.get_call(task_id)
@@ -43,4 +43,4 @@ def test_every_act_is_as_the_model_says(made: list[tuple[str, str]]) -> None:
     assert call.contractor_id == contractor
     assert {one.agent_id for one in call.proposals} == {one for one in replies if replies[one] == "propose"}
     assert set(call.refusals) == {one for one in replies if replies[one] == "refuse"}
-    assert (task_id in net.calls_for("a")) is ("a" not in replies and contractor is None)
+    assert (task_id in net.list_calls("a")) is ("a" not in replies and contractor is None)

@@ -10,7 +10,8 @@ import pytest
 import redis
 
 from converge_redis import RedisStore, Task, TaskManager
-from converge_redis.cache import operations as caching
+from converge_redis.cache.entries import CacheContext, CacheRequest, find_or_lock
+from converge_redis.cache.statistics import CacheCounters
 from converge_redis.core.keys import Keys
 from converge_redis.core.namespace import Namespace
 from converge_redis.core.operation import Operation
@@ -21,6 +22,7 @@ from converge_redis.tasks import claim as claiming
 from converge_redis.tasks import lease as holding
 from converge_redis.tasks import settle as settling
 from converge_redis.tasks import submit as submitting
+from converge_redis.tasks.record import MAX_INLINE_BYTES
 from tests.support.backends import Backend
 from tests.support.fleet import operation_of
 
@@ -64,7 +66,10 @@ def test_the_shard_has_the_names_of_keys_py() -> None:
         (operation_of(values.put(SPACE, "k", 1)), False),
         (operation_of(values.compare_and_set(SPACE, "k", 1, 7)), True),
         (operation_of(values.delete(SPACE, "k")), False),
-        (operation_of(caching.look(SPACE, caching.Wanted("k", "t"))), False),
+        (
+            find_or_lock(CacheContext(SPACE, "c:", 0.0, CacheCounters("c:", None)), CacheRequest("k", "t")),
+            False,
+        ),
         (opening.open_namespace(SPACE), True),
     ],
     ids=lambda value: value.script.name if isinstance(value, Operation) else "",
@@ -89,7 +94,7 @@ def test_delegations_have_the_names_of_keys_py() -> None:
 
 def test_what_is_inside_a_record_is_told_alike() -> None:
     text = (ROOT / "tasks/lua/shared/record.lua").read_text()
-    assert f"local MOST_INSIDE = {submitting.MOST_INSIDE}\n" in text
+    assert f"local MAX_INLINE_BYTES = {MAX_INLINE_BYTES}\n" in text
 
 
 def test_includes_are_spliced_once() -> None:

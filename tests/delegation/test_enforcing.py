@@ -61,7 +61,7 @@ async def test_chains_and_pools_count(
 ) -> None:
     await pools.create_pool(PoolSpec(id="crew"))
     await pools.join_pool("member", "crew")
-    first = await delegations.delegate("boss", "crew", "dig", delegation_type="pooled", expires_in=1000)
+    first = await delegations.delegate("boss", "crew", "dig", delegation_type="pooled", expires_in_sec=1000)
     await delegations.delegate("member", "friend", parent=first)
     for agent, principal in (("member", "boss"), ("friend", "boss"), ("friend", "member")):
         task_id = await tasks.submit(Task(objective="x"))

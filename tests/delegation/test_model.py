@@ -63,7 +63,9 @@ class Delegating(RuleBasedStateMachine):
     def begin(self, giver: str, taker: str, pooled: bool, scope: frozenset[str], left: int | None) -> str:
         taker = "crew" if pooled else taker if taker != giver else "e"
         kind = "pooled" if pooled else "direct"
-        made = self.real.delegate(giver, taker, scope, delegation_type=kind, max_depth=left, expires_in=1000)
+        made = self.real.delegate(
+            giver, taker, scope, delegation_type=kind, max_depth=left, expires_in_sec=1000
+        )
         self.links[made] = Link(giver, taker, pooled, scope, None, left)
         return made
 
@@ -95,7 +97,7 @@ class Delegating(RuleBasedStateMachine):
 
     @rule(which=made)
     def expire(self, which: str) -> None:
-        self.client.hset(self.store.namespace.keys.delegation_names()["delegation:"] + which, "expires", "1")
+        self.client.hset(self.store._namespace.keys.delegation_names()["delegation:"] + which, "expires", "1")
         self.links[which].ended = True
 
     @rule(agent=agents)

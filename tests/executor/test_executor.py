@@ -105,7 +105,7 @@ async def test_every_kind_of_decision_is_carried_out(fleet: Fleet) -> None:
         Vote("ballot", "yes"),
         Propose(session, 2),
         RejectProposal(second),
-        Delegate("helper", "read", expires_in=10),
+        Delegate("helper", "read", expires_in_sec=10),
     )
     assert statuses(outcomes) == ["done"] * 10, [outcome.reason for outcome in outcomes]
     assert outcomes[0].result == task.id

@@ -88,7 +88,7 @@ class Negotiating(RuleBasedStateMachine):
         assert session.state == self.model.state
         assert [proposal.content for proposal in session.history] == self.model.history
         assert set(session.accepted_by) == self.model.accepted
-        assert self.real.sessions_for("c") == ([] if session.state.terminal else [self.id])
+        assert self.real.list_sessions("c") == ([] if session.state.terminal else [self.id])
 
 
 def test_the_protocol_does_as_the_model_says() -> None:

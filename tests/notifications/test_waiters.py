@@ -1,4 +1,4 @@
-"""Waits, with a server that answers when it is told to."""
+"""Waiters, with a server that answers when it is told to."""
 
 import asyncio
 import contextlib
@@ -6,8 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
-from converge_redis.notifications.waiters import Wait, Waits
-from converge_redis.tasks.waiters import Look
+from converge_redis.notifications.waiters import Observation, Waiter, Waiters
 from tests.support.backends import SECONDS
 
 
@@ -21,9 +20,9 @@ class Server:
         self.goes_on = asyncio.Event()
         self.ended = dict[str, str]()
 
-    async def read(self, keys: Sequence[str]) -> dict[str, Look[str]]:
+    async def read(self, keys: Sequence[str]) -> dict[str, Observation[str]]:
         self.reads.append([*keys])
-        return {key: Look(self.ended.get(key), True, None) for key in keys}
+        return {key: Observation(self.ended.get(key), True, None) for key in keys}
 
     async def forget(self, keys: Sequence[str]) -> None:
         self.forgotten.append([*keys])
@@ -37,9 +36,9 @@ async def server() -> Server:
 
 
 @pytest.fixture
-async def waits(server: Server) -> AsyncIterator[Waits[str, str]]:
-    waits: Waits[str, str] = Waits(server.read, server.forget)
-    reading = asyncio.create_task(waits.keep_reading())
+async def waits(server: Server) -> AsyncIterator[Waiters[str, str]]:
+    waits: Waiters[str, str] = Waiters(server.read, server.forget)
+    reading = asyncio.create_task(waits.run())
     yield waits
     assert not reading.done()
     reading.cancel()
@@ -48,30 +47,30 @@ async def waits(server: Server) -> AsyncIterator[Waits[str, str]]:
 
 
 async def test_a_wait_that_ends_while_others_are_forgotten_is_not_read(
-    server: Server, waits: Waits[str, str]
+    server: Server, waits: Waiters[str, str]
 ) -> None:
-    left, ended, stays = Wait[str, str](["a"], 1), Wait[str, str](["b"], 1), Wait[str, str](["c"], 1)
+    left, ended, stays = Waiter[str, str](["a"], 1), Waiter[str, str](["b"], 1), Waiter[str, str](["c"], 1)
     waits.add(left)
     await asyncio.sleep(0.01)
     waits.remove(left)
     waits.add(ended)
     waits.add(stays)
     await asyncio.wait_for(server.is_asked.wait(), SECONDS)
-    waits.on_end("b", "done")  # told, while the server is asked to forget
+    waits.resolve("b", "done")  # told, while the server is asked to forget
     server.ended["c"] = "done too"
     server.goes_on.set()
     async with asyncio.timeout(SECONDS):
-        await ended.over()
-        await stays.over()
-    assert (ended.ended, stays.ended) == (["done"], ["done too"])
+        await ended.wait()
+        await stays.wait()
+    assert (ended.results, stays.results) == (["done"], ["done too"])
     assert server.forgotten == [["a"]]
     assert server.reads == [["a"], ["c"]]
 
 
 async def test_a_wait_that_begins_while_it_is_forgotten_is_read_afterwards(
-    server: Server, waits: Waits[str, str]
+    server: Server, waits: Waiters[str, str]
 ) -> None:
-    first, second = Wait[str, str](["a"], 1), Wait[str, str](["a"], 1)
+    first, second = Waiter[str, str](["a"], 1), Waiter[str, str](["a"], 1)
     waits.add(first)
     await asyncio.sleep(0.01)
     waits.remove(first)
@@ -80,6 +79,6 @@ async def test_a_wait_that_begins_while_it_is_forgotten_is_read_afterwards(
     server.ended["a"] = "done"
     server.goes_on.set()
     async with asyncio.timeout(SECONDS):
-        await second.over()
-    assert second.ended == ["done"]
+        await second.wait()
+    assert second.results == ["done"]
     assert server.reads == [["a"], ["a"]]

@@ -13,6 +13,7 @@ import redis
 import redis.asyncio
 
 from converge_redis.core.operation import Operation
+from converge_redis.core.topic import Topic
 from converge_redis.errors import (
     AdmissionDeniedError,
     ConfigurationError,
@@ -22,6 +23,7 @@ from converge_redis.errors import (
     PoolNotFoundError,
 )
 from converge_redis.pools import operations as pools
+from converge_redis.pools.admission import PoolContext
 from converge_redis.pools.manager import AsyncPoolManager, PoolManager
 from converge_redis.pools.model import (
     CustomAdmission,
@@ -35,7 +37,6 @@ from converge_redis.pools.model import (
 from converge_redis.server.embedded import EmbeddedServer
 from converge_redis.store.async_redis_store import AsyncRedisStore
 from converge_redis.store.redis_store import RedisStore
-from converge_redis.tasks.model import Topic
 
 FORGED = ["a:b", "{x}:pool:a", "new\nline", "nul\0", "}", "%7B", "*", "ünï", "(", "[", "-inf"]
 
@@ -333,7 +334,7 @@ async def test_a_pool_that_always_changes_is_given_up(manager: Manager, store: R
     policy = Policy(admits)
     await manager.create_pool(PoolSpec(id="p", admission_policy=policy))
     await denied(manager, "busy", "a", "p")
-    assert len(policy.asked) == pools.MOST_QUESTIONS
+    assert len(policy.asked) == pools.MAX_POLICY_RETRIES
 
 
 async def test_a_pool_made_again_is_not_joined_under_the_old_answer(
@@ -447,10 +448,10 @@ def first_of(steps: Any) -> Operation[Any]:
 async def test_a_deletion_that_was_cut_short_is_finished_by_whoever_comes_next(
     manager: Manager, store: RedisStore
 ) -> None:
-    space = store.namespace
+    context = PoolContext(store._namespace)
     for finish in ("delete", "create"):
         await fill(manager, "p", 1200)
-        assert store.run(first_of(pools.delete_pool(space, "p"))) is True
+        assert store._run(first_of(pools.delete_pool(context, "p"))) is True
         assert await manager.get_pool("p") is None
         assert await manager.get_pools_for_agent("agent 7") == []
         with pytest.raises(PoolNotFoundError):
@@ -466,10 +467,11 @@ async def test_a_deletion_that_was_cut_short_is_finished_by_whoever_comes_next(
 
 
 def test_an_old_deletion_is_swept_by_other_pools(store: RedisStore, client: redis.Redis) -> None:
-    manager, space = PoolManager(store), store.namespace
+    manager, space = PoolManager(store), store._namespace
+    context = PoolContext(space)
     manager.create_pool({"id": "p"})
     manager.join_pool("a", "p")
-    store.run(first_of(pools.delete_pool(space, "p")))
+    store._run(first_of(pools.delete_pool(context, "p")))
     manager.create_pool({"id": "q"})
     assert client.hlen(space.keys.deleted_pools()) == 1  # its deleter is at it still
     call: Any = client.hget(space.keys.deleted_pools(), "p")
@@ -479,32 +481,32 @@ def test_an_old_deletion_is_swept_by_other_pools(store: RedisStore, client: redi
 
 
 def test_calls_that_are_sent_again_have_their_effect_once(store: RedisStore) -> None:
-    manager, space = PoolManager(store), store.namespace
+    manager, context = PoolManager(store), PoolContext(store._namespace)
     assert manager.store is store
-    create = first_of(pools.create_pool(space, {"id": "p"}))
-    assert store.run(create)[0] == b"CREATED"
-    assert store.run(create)[0] == b"EXISTS"
+    create = first_of(pools.create_pool(context, {"id": "p"}))
+    assert store._run(create)[0] == b"CREATED"
+    assert store._run(create)[0] == b"EXISTS"
 
-    join = first_of(pools.join_pool(space, "a", "p"))
-    assert store.run(join) is True
+    join = first_of(pools.join_pool(context, "a", "p"))
+    assert store._run(join) is True
     version = getattr(manager.get_pool("p"), "version", None)
-    assert store.run(join) is True
+    assert store._run(join) is True
     assert getattr(manager.get_pool("p"), "version", None) == version
 
-    leave = first_of(pools.leave_pool(space, "a", "p"))
-    assert store.run(leave) is True
-    assert store.run(leave) is True
-    assert store.run(join) is True  # sent again late: the agent stays out
+    leave = first_of(pools.leave_pool(context, "a", "p"))
+    assert store._run(leave) is True
+    assert store._run(leave) is True
+    assert store._run(join) is True  # sent again late: the agent stays out
     assert manager.get_pools_for_agent("a") == []
     manager.join_pool("a", "p")
-    assert store.run(leave) is True  # and here it stays in
+    assert store._run(leave) is True  # and here it stays in
     assert manager.get_pools_for_agent("a") == ["p"]
 
-    delete = first_of(pools.delete_pool(space, "p"))
-    assert store.run(delete) is True
-    assert store.run(delete) is True
+    delete = first_of(pools.delete_pool(context, "p"))
+    assert store._run(delete) is True
+    assert store._run(delete) is True
     manager.create_pool({"id": "p"})
-    assert store.run(delete) is True  # the pool of before is gone; the new one stays
+    assert store._run(delete) is True  # the pool of before is gone; the new one stays
     assert manager.get_pool("p") is not None
     assert manager.audit() == []
 

@@ -44,7 +44,7 @@ async def ballot(fleet: Fleet) -> tuple[Awaitable[Any], Change]:
 
 async def contract(fleet: Fleet) -> tuple[Awaitable[Any], Change]:
     one, other = (fleet.made(ContractNet, AsyncContractNet) for _ in range(2))
-    made = await one.call("boss", Task(), ["a"], reply_by=1000)
+    made = await one.call("boss", Task(), ["a"], reply_within_sec=1000)
     return one.wait_for_replies(made, SECONDS), lambda: other.propose(made, "a")
 
 

@@ -22,7 +22,9 @@ from redis.retry import Retry
 
 from converge_redis.errors import EmbeddedServerError, InvalidValueError
 from converge_redis.server import embedded
-from converge_redis.server.embedded import EmbeddedServer, embedded_server, find_server_binary
+from converge_redis.server.binary import find_server_binary
+from converge_redis.server.embedded import EmbeddedServer
+from converge_redis.server.shared import embedded_server
 
 SECONDS = 10.0  # a limit for what takes milliseconds
 FLAVOURS = [path for path in (str(find_server_binary()), shutil.which("redis-server")) if path is not None]

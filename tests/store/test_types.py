@@ -141,7 +141,7 @@ def test_long_values_are_compressed(real: Backend) -> None:
     with real.store(compress_above=100) as store, real.store() as other:
         long, noise = ["word " * 1000], random.Random(1).randbytes(500)
         store.put_many({"long": long, "short": "x", "noise": noise})
-        assert real.client().strlen(store.namespace.keys.value("long")) < 100
+        assert real.client().strlen(store._namespace.keys.value("long")) < 100
         assert other.get_many(["long", "short", "noise"]) == {"long": long, "short": "x", "noise": noise}
 
 
@@ -202,7 +202,7 @@ HOSTILE = [
 @pytest.mark.parametrize("raw", HOSTILE, ids=range(len(HOSTILE)))
 def test_hostile_bytes_are_a_clear_error(backend: Backend, raw: bytes) -> None:
     with backend.store(types=[Line]) as store:
-        backend.client().set(store.namespace.keys.value("key"), raw)
+        backend.client().set(store._namespace.keys.value("key"), raw)
         for read in (store.get, store.get_versioned, lambda key: store.get_many([key])):
             with pytest.raises((StoreReplyError, InvalidValueError)):
                 read("key")

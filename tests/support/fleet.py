@@ -101,14 +101,14 @@ class Fleet:
 
     def _keep(self, store: RedisStore | AsyncRedisStore) -> None:
         self._stores.append(store)
-        self.spaces.setdefault(store.namespace.name, store.namespace)
+        self.spaces.setdefault(store._namespace.name, store._namespace)
 
     async def run(self, manager: AsyncTaskManager, work: Operation[Any] | Procedure[Any]) -> Any:
         """Carry out an operation on a manager's store."""
         if self.style == "sync":
             blocking = cast("RedisStore", manager.store)
-            return await in_thread(blocking.run, work)
-        return await manager.store.run(work)
+            return await in_thread(blocking._run, work)
+        return await manager.store._run(work)
 
     async def close_store(self, manager: AsyncTaskManager) -> None:
         if self.style == "sync":

@@ -1,13 +1,22 @@
 """Tasks' records as they are stored (``tasks/lua/shared/record.lua``), changed behind the scripts' back."""
 
-from converge_redis.tasks.replies import record_of
+from urllib.parse import unquote
+
+from converge_redis.tasks.record import RecordHead, decode_record
 
 PLACES = {"state": 0, "submitted": 1, "agent": 5, "token": 6, "lease": 7, "listener": 8, "finished": 11}
 
 
 def fields_of(stored: bytes) -> dict[str, str]:
-    """The fields of a record, times as they are in Unix microseconds."""
-    return record_of([b"", stored])
+    """The fields of a record that are set, times as Unix microseconds."""
+    head = decode_record([b"", stored]).head
+    fields = {name: getattr(head, name) for name in RecordHead._fields[1:12]}
+    fields |= {name: str(getattr(head, name) or "") for name in ("token", "finished")}
+    fields |= {"state": head.state.value, "agent": head.holder or ""}
+    fields |= {name: unquote(value) for name, _, value in (part.partition("=") for part in head.options)}
+    if fields["agent"] and "claimed" not in fields:
+        fields["claimed"] = fields["token"]
+    return {name: value for name, value in fields.items() if value and not name.startswith("stored_")}
 
 
 def edited(stored: bytes, **fields: str) -> bytes:

@@ -136,7 +136,7 @@ async def test_what_was_evicted_does_not_hold_up_the_rest(fleet: Fleet) -> None:
     for task_id in ids[40:50]:
         names = names_of(fleet.spaces["test"].keys, task_id)
         fleet.raw.delete(names["task"], names["spec"])
-    assert [task.id for task in await manager.my_claims("x")] == ids[50:]
+    assert [task.id for task in await manager.list_claims("x")] == ids[50:]
 
 
 async def test_a_large_namespace_is_read_in_steps(fleet: Fleet) -> None:

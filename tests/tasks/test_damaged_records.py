@@ -7,12 +7,13 @@ import pytest
 import redis
 
 from converge_redis import AsyncTaskManager, ConvergeError, StoreReplyError, Task, TaskState
+from converge_redis.core.operation import Operation
 from converge_redis.tasks import claim as claiming
 from converge_redis.tasks import lease as holding
 from converge_redis.tasks import settle as settling
-from tests.support.fleet import Fleet, names_of, operation_of
+from tests.support.fleet import Fleet, names_of
 from tests.tasks.test_states import read
-from tests.tasks.test_twice import again, claimed
+from tests.tasks.test_twice import again
 
 DAMAGED = "3"
 IDS = [f"{number}" for number in range(6)]
@@ -71,7 +72,7 @@ async def test_claim_next_gives_all_others(fleet: Fleet, harm: Harm, count: int)
     assert [task.id for task in found] == OTHERS
     assert [task.inputs for task in found] == [{"id": task_id} for task_id in OTHERS]
     assert await manager.claim_next("a", count=count) == []
-    assert [task.id for task in await manager.my_claims("a")] == OTHERS
+    assert [task.id for task in await manager.list_claims("a")] == OTHERS
     assert (await manager.counts())["assigned"] == len(OTHERS)
 
 
@@ -87,10 +88,11 @@ async def test_claim_next_sent_again_tells_of_all_others(fleet: Fleet, harm: Har
     """One is damaged between the call, whose reply was lost, and the same call sent again."""
     manager = fleet.manager()
     await manager.submit_many(Task(id=task_id) for task_id in IDS)
-    operation = operation_of(claiming.claim_next(fleet.spaces["test"], "a", count=len(IDS)))
-    assert [task.id for task in claimed(await fleet.run(manager, operation))] == IDS
+    operation = claiming.claim_next(fleet.spaces["test"], "a", count=len(IDS))
+    assert isinstance(operation, Operation)
+    assert [task.id for task in await fleet.run(manager, operation)] == IDS
     damage(fleet, harm)
-    assert [task.id for task in claimed(await fleet.run(manager, again(operation)))] == OTHERS
+    assert [task.id for task in await fleet.run(manager, again(operation))] == OTHERS
 
 
 async def test_reports_that_travel_together(fleet: Fleet, harm: Harm) -> None:
@@ -98,7 +100,7 @@ async def test_reports_that_travel_together(fleet: Fleet, harm: Harm) -> None:
     space = fleet.spaces["test"]
     claims = [(task_id, "a", tokens[task_id], settling.encode_result(space, task_id)) for task_id in IDS]
     for _ in range(2):  # twice is once
-        outcomes = await fleet.run(manager, settling.reports(space, 0, claims))
+        outcomes = await fleet.run(manager, settling.report_encoded(space, 0, claims))
         by_id = dict(zip(IDS, outcomes, strict=True))
         error = by_id.pop(DAMAGED)
         assert isinstance(error, StoreReplyError)
@@ -149,7 +151,7 @@ async def test_lists_leave_it_out(fleet: Fleet, harm: Harm, limit: int | None) -
 
 async def test_an_agent_learns_of_its_other_claims(fleet: Fleet, harm: Harm) -> None:
     manager, _tokens = await held(fleet, harm)
-    assert [task.id for task in await manager.my_claims("a")] == OTHERS
+    assert [task.id for task in await manager.list_claims("a")] == OTHERS
 
 
 async def test_reads_of_the_others(fleet: Fleet, harm: Harm) -> None:

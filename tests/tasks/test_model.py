@@ -231,7 +231,7 @@ class Fleet(RuleBasedStateMachine):
             joined = sorted(pool for pool, members in self.members.items() if agent in members)
             assert sorted(self.pools.get_pools_for_agent(agent)) == joined
             held = {task_id for task_id, task in self.model.items() if task.claimed and task.agent == agent}
-            assert {task.id for task in self.manager.my_claims(agent)} == held
+            assert {task.id for task in self.manager.list_claims(agent)} == held
 
     @invariant()
     def tasks_are_as_the_model_says(self) -> None:

@@ -4,17 +4,20 @@ import asyncio
 import itertools
 import random
 import time
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 import pytest
 
 from converge_redis import AsyncRedisStore, AsyncTaskManager, StoreClosedError, StoreReplyError, Task
 from converge_redis.core.keys import lane
-from converge_redis.tasks import claim_queue as claimers
-from converge_redis.tasks import waiters as listening
-from converge_redis.tasks.claim import visible_lanes
-from converge_redis.tasks.claim_queue import Claimer, Claimers
+from converge_redis.core.namespace import Namespace
+from converge_redis.core.operation import Operation
+from converge_redis.tasks import claim_queue
+from converge_redis.tasks.claim_filter import ClaimFilter, encode_filter
+from converge_redis.tasks.claim_queue import ClaimQueue, WaitingClaimer
+from converge_redis.tasks.claim_queue_operations import close_claim_queue, renew_claimers
+from converge_redis.tasks.due_timer import DueTimer
 from tests.support.backends import SECONDS, eventually
 from tests.support.fleet import Fleet
 from tests.tasks.test_states import counted, read
@@ -89,8 +92,8 @@ class Ear:
 
     async def stand(self, number: int, wanted: Filter = (None, None, None)) -> list[tuple[str, int]]:
         """Take or renew a place; returns the work that there is."""
-        renewal = listening.renew(
-            self._fleet.spaces["test"], self._shard, self._name, visible_lanes(*wanted), [number]
+        renewal = renew_claimers(
+            self._fleet.spaces["test"], self._shard, self._name, encode_filter(*wanted), [number]
         )
         _, work = await self._fleet.run(self._manager, renewal)
         return list(work)
@@ -103,7 +106,7 @@ class Ear:
         return messages
 
     async def close(self) -> None:
-        farewell = listening.close_listener(self._fleet.spaces["test"], self._shard, self._name)
+        farewell = close_claim_queue(self._fleet.spaces["test"], self._shard, self._name)
         await self._fleet.run(self._manager, farewell)
         self._heard.close()
 
@@ -529,7 +532,7 @@ async def test_a_user_who_may_not_publish_can_work(
     real_fleet: Fleet, mute: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fleet = real_fleet
-    monkeypatch.setattr(claimers, "RENEWAL_SECONDS", 0.2)
+    monkeypatch.setattr(claim_queue, "RENEWAL_SECONDS", 0.2)
     hearing = fleet.manager()
     async with AsyncRedisStore.from_url(mute, "test") as store:
         muted = AsyncTaskManager(store)
@@ -572,8 +575,8 @@ async def test_places_are_taken_again_after_a_lost_connection(real_fleet: Fleet)
 async def test_a_renewal_finds_the_work_of_a_lost_message(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(claimers, "RENEWAL_SECONDS", 0.05)
-    monkeypatch.setattr(Claimers, "on_work", lambda *_: None)
+    monkeypatch.setattr(claim_queue, "RENEWAL_SECONDS", 0.05)
+    monkeypatch.setattr(ClaimQueue, "_on_work", lambda *_: None)
     manager, submitter = fleet.manager(shards=2), fleet.manager(shards=2)
     waiting = [claims(manager, f"{number}", ONE) for number in range(3)]
     await all_wait(fleet, 6)
@@ -583,7 +586,7 @@ async def test_a_renewal_finds_the_work_of_a_lost_message(
 
 
 async def test_a_renewal_takes_a_lost_place_again(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(claimers, "RENEWAL_SECONDS", 0.05)
+    monkeypatch.setattr(claim_queue, "RENEWAL_SECONDS", 0.05)
     manager, submitter = fleet.manager(), fleet.manager()
     waiting = claims(manager, "a")
     await all_wait(fleet, 1)
@@ -595,91 +598,99 @@ async def test_a_renewal_takes_a_lost_place_again(fleet: Fleet, monkeypatch: pyt
     assert await told(waiting) == [task_id]
 
 
-class Server:
-    """Answers the questions of `Claimers`, when it is allowed to."""
+class FakeListener:
+    """A listener whose server replies to renewals when it is allowed to."""
+
+    id = "me"
+    namespace = Namespace("test")
+    is_subscribed = True
 
     def __init__(self) -> None:
-        self.answers = asyncio.Event()
+        self.may_reply = asyncio.Event()
         self.renewed: list[list[int]] = []
         self.left: list[list[int]] = []
-        self.passed_on: list[str] = []
-        self.calls_settled = 0
+        self.woken: list[str] = []
+        self.drains = 0
+        self.queue = ClaimQueue(cast("Any", self))
 
-    def claimers(self) -> Claimers:
-        return Claimers(
-            "me", lambda: True, self.renew, self.leave, self.pass_on, lambda *_: None, self.settled
-        )
+    def part(self, kind: type[DueTimer]) -> DueTimer:
+        return kind(cast("Any", self))
 
-    async def settled(self) -> None:
-        self.calls_settled += 1
+    def call_soon(self, callback: Callable[..., object], *args: Any) -> None:
+        callback(*args)
 
-    async def renew(self, shard: int, visible: Any, numbers: Iterable[int]) -> list[tuple[str, int]]:
-        self.renewed.append([*numbers])
-        await self.answers.wait()
-        return [("lane", 1)]
+    async def drained(self) -> None:
+        self.drains += 1
 
-    async def leave(self, shard: int, visible: Any, numbers: Iterable[int]) -> None:
-        self.left.append([*numbers])
+    async def run(self, operation: Operation[Any]) -> Any:
+        args = [*operation.args]
+        match operation.script.name:
+            case "tasks/renew_claimers":
+                count = int(args[2])
+                self.renewed.append([int(number) for number in args[3 : 3 + count]])
+                await self.may_reply.wait()
+                return None, [("lane", 1)]
+            case "tasks/leave_claim_queue":
+                self.left.append([int(number) for number in args[2:]])
+            case "tasks/wake_next_claimer":
+                self.woken.append(str(args[0]))
+        return None
 
-    async def pass_on(self, shard: int, work: str) -> None:
-        self.passed_on.append(work)
 
-
-def standing(everybody: Claimers, visible: tuple[str, ...]) -> Claimer:
-    claimer = everybody.join(visible)
-    claimer.looks(0)
-    claimer.looked(0, queued=True)
+def queued(queue: ClaimQueue, claim_filter: ClaimFilter) -> WaitingClaimer:
+    claimer = queue.add(claim_filter)
+    claimer.claim_sent(0)
+    claimer.claim_answered(0, queued=True)
     return claimer
 
 
-async def test_a_renewal_tells_those_who_are_still_there() -> None:
-    server = Server()
-    everybody = server.claimers()
-    first, second = standing(everybody, ()), standing(everybody, ())
-    other = standing(everybody, ("other",))
-    renewing = asyncio.create_task(everybody.keep_renewing())
+async def test_a_renewal_hands_work_to_the_claimers_that_still_wait() -> None:
+    listener = FakeListener()
+    queue = listener.queue
+    first, second = queued(queue, ()), queued(queue, ())
+    other = queued(queue, ("other",))
+    renewing = asyncio.create_task(queue._renew_loop())
     await asyncio.sleep(0)
-    everybody.renew_soon()
+    queue.renew_soon()
 
-    async def asked() -> bool:
-        return bool(server.renewed)
+    async def renewed() -> bool:
+        return bool(listener.renewed)
 
-    await eventually(asked)
-    first.leave()
-    other.leave()
-    server.answers.set()
-    assert await second.told(SECONDS) == (0, "lane")
-    await everybody.settle()
-    assert sorted(server.left) == [[first.number], [other.number]]
-    assert server.passed_on == []
-    assert server.renewed == [[first.number, second.number]]  # not the other's place, which it has left
+    await eventually(renewed)
+    first.close()
+    other.close()
+    listener.may_reply.set()
+    assert await second.next_ready_lane(SECONDS) == (0, "lane")
+    await queue._flush()
+    assert sorted(listener.left) == [[first.number], [other.number]]
+    assert listener.woken == []
+    assert listener.renewed == [[first.number, second.number]]  # not the place that the other one has left
     renewing.cancel()
     await asyncio.gather(renewing, return_exceptions=True)
 
 
-async def test_a_claimer_whose_claim_is_under_way_leaves_too() -> None:
-    server = Server()
-    everybody = server.claimers()
-    claimer = everybody.join(())
-    claimer.looks(0)
-    claimer.leave()
-    await everybody.settle()
-    assert server.calls_settled == 1
-    assert server.left == [[claimer.number]]
+async def test_a_claimer_with_a_claim_in_flight_leaves_the_queue_too() -> None:
+    listener = FakeListener()
+    claimer = listener.queue.add(())
+    claimer.claim_sent(0)
+    claimer.close()
+    await listener.queue._flush()
+    assert listener.drains == 1
+    assert listener.left == [[claimer.number]]
 
 
-async def test_work_that_was_not_tried_is_passed_on() -> None:
-    server = Server()
-    everybody = server.claimers()
-    claimer = standing(everybody, ())
-    for work in ("one", "two", "three"):
-        everybody.on_work(0, claimer.number, work)
-    assert await claimer.told(SECONDS) == (0, "one")
-    claimer.looks(0)
-    claimer.looked(0, queued=True)
-    assert await claimer.told(SECONDS) == (0, "two")
-    claimer.leave()
-    everybody.on_work(0, claimer.number, "four")
-    await everybody.settle()
-    assert sorted(server.passed_on) == ["four", "three", "two"]
-    assert server.left == [[claimer.number]]
+async def test_another_claimer_is_woken_for_work_that_was_not_used() -> None:
+    listener = FakeListener()
+    queue = listener.queue
+    claimer = queued(queue, ())
+    for lane in ("one", "two", "three"):
+        queue._on_work(0, f"{claimer.number} {lane}".encode())
+    assert await claimer.next_ready_lane(SECONDS) == (0, "one")
+    claimer.claim_sent(0)
+    claimer.claim_answered(0, queued=True)
+    assert await claimer.next_ready_lane(SECONDS) == (0, "two")
+    claimer.close()
+    queue._on_work(0, f"{claimer.number} four".encode())
+    await queue._flush()
+    assert sorted(listener.woken) == ["four", "three", "two"]
+    assert listener.left == [[claimer.number]]

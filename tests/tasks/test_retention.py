@@ -104,7 +104,7 @@ async def test_those_who_wait_are_told_before_what_is_too_many_goes(fleet: Fleet
         await is_waiting(fleet, one)
     result = encode("result", text if where == "result" else "ok", 10**6)
     claims = [(task.id, "a", task.claim_token or 0, result) for task in claimed]
-    assert await fleet.run(manager, settling.reports(fleet.spaces["test"], 0, claims)) == [True] * 4
+    assert await fleet.run(manager, settling.report_encoded(fleet.spaces["test"], 0, claims)) == [True] * 4
     for task in await asyncio.gather(*waiting):
         assert task is not None
         assert text in (task.objective, task.result)

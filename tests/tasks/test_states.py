@@ -169,7 +169,7 @@ async def test_claim(fleet: Fleet) -> None:
     assert task.claimed_at is not None
     assert submitted.submitted_at is not None
     assert task.claimed_at >= submitted.submitted_at
-    assert [held.id for held in await manager.my_claims("a")] == [task.id]
+    assert [held.id for held in await manager.list_claims("a")] == [task.id]
     assert await counted(manager) == {"assigned": 1}
 
 
@@ -192,7 +192,7 @@ async def test_claim_next_returns_snapshots_as_get_task_does(fleet: Fleet) -> No
     await manager.submit(Task(inputs={"a": (1,)}, constraints={"claim_ttl_sec": 100}))
     (claimed,) = await manager.claim_next("a")
     assert await read(manager, claimed.id) == claimed
-    assert await manager.my_claims("a") == [claimed]
+    assert await manager.list_claims("a") == [claimed]
 
 
 async def test_tokens_only_grow(fleet: Fleet) -> None:
@@ -242,7 +242,7 @@ async def test_release(fleet: Fleet, state: str) -> None:
         None,
         0,
     )
-    assert await manager.my_claims("a") == []
+    assert await manager.list_claims("a") == []
     assert [task.id for task in await manager.claim_next("b")] == [task.id]
 
 
@@ -271,7 +271,7 @@ async def test_report(fleet: Fleet, state: str, result: Any) -> None:
     assert task.finished_at is not None
     assert claimed.claimed_at is not None
     assert task.finished_at >= claimed.claimed_at
-    assert await manager.my_claims("a") == []
+    assert await manager.list_claims("a") == []
     assert await counted(manager) == {"completed": 1}
 
 
@@ -504,7 +504,7 @@ async def test_my_claims_of_many_tasks_that_were_claimed_together(fleet: Fleet) 
     ids = await manager.submit_many(Task() for _ in range(650))
     for count in (1, 450, 199):
         await manager.claim_next("a", count=count)
-    held = await manager.my_claims("a")
+    held = await manager.list_claims("a")
     assert sorted(task.id for task in held) == sorted(ids)
     tokens = [task.claim_token or 0 for task in held]
     assert tokens == sorted(tokens)

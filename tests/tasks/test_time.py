@@ -52,7 +52,7 @@ async def test_claim_next_takes_an_expired_claim(fleet: Fleet) -> None:
     assert [task.id for task in await manager.claim_next("b")] == [old.id]
 
 
-@pytest.mark.parametrize("reader", ["get_task", "get_tasks", "list", "counts", "explain", "my_claims"])
+@pytest.mark.parametrize("reader", ["get_task", "get_tasks", "list", "counts", "explain", "list_claims"])
 async def test_readers_see_an_expired_claim_as_pending(fleet: Fleet, reader: str) -> None:
     manager = fleet.manager()
     task = await expired(fleet, manager)
@@ -69,7 +69,7 @@ async def test_readers_see_an_expired_claim_as_pending(fleet: Fleet, reader: str
     elif reader == "explain":
         assert await manager.explain_claim("b", task.id) == []
     else:
-        assert await manager.my_claims("a") == []
+        assert await manager.list_claims("a") == []
 
 
 @pytest.mark.parametrize("verb", ["report", "start", "release", "fail_task"])
@@ -102,7 +102,7 @@ async def test_release_expired_claims(fleet: Fleet) -> None:
     assert sorted(await manager.release_expired_claims()) == sorted([assigned.id, running.id])
     assert await manager.release_expired_claims() == []
     assert await counted(manager) == {"pending": 2, "assigned": 2}
-    assert {task.id for task in await manager.my_claims("a")} == {live.id, endless.id}
+    assert {task.id for task in await manager.list_claims("a")} == {live.id, endless.id}
     assert (await read(manager, assigned.id)).attempts == 1
 
 

@@ -13,7 +13,6 @@ from converge_redis.tasks import claim as claiming
 from converge_redis.tasks import lease as holding
 from converge_redis.tasks import settle as settling
 from converge_redis.tasks import submit as submitting
-from converge_redis.tasks.replies import read_task
 from tests.support.fleet import Fleet, operation_of
 from tests.tasks.test_states import brought_to, counted, read
 
@@ -22,11 +21,6 @@ def again(operation: Operation[Any]) -> Operation[Any]:
     """The operation as it is sent after a lost reply."""
     args = operation.retry_args or operation.args
     return Operation(operation.script, operation.keys, args, operation.decode)
-
-
-def claimed(found: Any) -> list[Task]:
-    """The tasks that the script of claim_next has claimed."""
-    return sorted(map(read_task, found.rows), key=lambda task: (-task.priority, task.id))
 
 
 OPERATIONS: list[tuple[str, str, Callable[[Namespace, Task], Operation[Any]]]] = [
@@ -161,14 +155,13 @@ async def test_requeue_twice_after_another_failure(fleet: Fleet) -> None:
 async def test_claim_next_twice(fleet: Fleet, count: int) -> None:
     manager = fleet.manager()
     await manager.submit_many(Task(id=f"{number:03}", priority=number % 7) for number in range(count * 2))
-    steps = claiming.claim_next(fleet.spaces["test"], "a", count=count)
-    operation = next(steps)
+    operation = claiming.claim_next(fleet.spaces["test"], "a", count=count)
     assert isinstance(operation, Operation)
-    first = claimed(await fleet.run(manager, operation))
+    first = await fleet.run(manager, operation)
     assert len(first) == count
     assert await manager.claim_next("a")  # another claim of the same agent
     before = await counted(manager)
-    tasks = claimed(await fleet.run(manager, again(operation)))
+    tasks = await fleet.run(manager, again(operation))
     assert tasks == first
     assert await counted(manager) == before
 
@@ -176,24 +169,24 @@ async def test_claim_next_twice(fleet: Fleet, count: int) -> None:
 async def test_claim_next_twice_does_not_return_what_was_reported_or_given_back(fleet: Fleet) -> None:
     manager = fleet.manager()
     await manager.submit_many(Task(id=f"{number}") for number in range(3))
-    operation = next(claiming.claim_next(fleet.spaces["test"], "a", count=3))
+    operation = claiming.claim_next(fleet.spaces["test"], "a", count=3)
     assert isinstance(operation, Operation)
     await fleet.run(manager, operation)
     await manager.release("a", "1")
     await manager.claim("b", "1")
-    tasks = claimed(await fleet.run(manager, again(operation)))
+    tasks = await fleet.run(manager, again(operation))
     assert [task.id for task in tasks] == ["0", "2"]
 
 
 async def test_claim_next_twice_when_there_was_nothing(fleet: Fleet) -> None:
     manager = fleet.manager()
     await manager.counts()
-    operation = next(claiming.claim_next(fleet.spaces["test"], "a"))
+    operation = claiming.claim_next(fleet.spaces["test"], "a")
     assert isinstance(operation, Operation)
-    assert claimed(await fleet.run(manager, operation)) == []
+    assert await fleet.run(manager, operation) == []
     task_id = await manager.submit(Task())
-    assert [task.id for task in claimed(await fleet.run(manager, again(operation)))] == [task_id]
-    assert [task.id for task in claimed(await fleet.run(manager, again(operation)))] == [task_id]
+    assert [task.id for task in await fleet.run(manager, again(operation))] == [task_id]
+    assert [task.id for task in await fleet.run(manager, again(operation))] == [task_id]
     assert await counted(manager) == {"assigned": 1}
 
 

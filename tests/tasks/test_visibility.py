@@ -169,7 +169,7 @@ async def test_three_shards(fleet: Fleet) -> None:
     while claimed := await manager.claim_next("x", ["p1"], count=40):
         won += [task.id for task in claimed]
     assert sorted(won) == sorted(task.id for task in visible)
-    assert [task.id for task in await manager.my_claims("x")] != []
+    assert [task.id for task in await manager.list_claims("x")] != []
     assert await counted(manager) == {"pending": 150, "assigned": 150}
     one = Task(id="alone", pool_id="p7")
     await manager.submit(one)
@@ -233,7 +233,7 @@ async def test_lists_are_empty_without_tasks(fleet: Fleet) -> None:
     assert await manager.list_pending_tasks() == []
     assert await manager.list_pending_tasks_for_agent("x", [], [], []) == []
     assert await manager.claim_next("x", [], [], [], count=1000) == []
-    assert await manager.my_claims("x") == []
+    assert await manager.list_claims("x") == []
     assert await manager.get_tasks([]) == []
     assert await counted(manager) == {}
     assert (await manager.counts()).keys() == {
@@ -269,7 +269,7 @@ async def test_my_claims_oldest_first(fleet: Fleet) -> None:
         await manager.claim("x", task_id)
     await manager.claim_next("y")
     await manager.start("x", "9")
-    assert [(task.id, task.state) for task in await manager.my_claims("x")] == [
+    assert [(task.id, task.state) for task in await manager.list_claims("x")] == [
         ("5", "assigned"),
         ("3", "assigned"),
         ("9", "running"),

@@ -12,8 +12,8 @@ import pytest
 import redis
 
 from converge_redis import EmbeddedServer, RedisStore, StoreUnavailableError, Task, TaskManager
-from converge_redis.transport import blocking_connection as blocking_line
-from converge_redis.transport.blocking_connection import PlainLine, WrappedLine, line_over
+from converge_redis.transport import blocking_connection
+from converge_redis.transport.blocking_connection import RedisPyConnection, SocketConnection, take_over
 from tests.support.backends import SECONDS, Backend
 
 
@@ -72,21 +72,23 @@ class Reads:
 
 
 @pytest.fixture
-def line(server: EmbeddedServer) -> Iterator[PlainLine]:
+def line(server: EmbeddedServer) -> Iterator[SocketConnection]:
     with redis.Redis.from_url(server.url) as client:
         connection = client.connection_pool.get_connection()
-        line = line_over(connection)
-        assert isinstance(line, PlainLine)
+        line = take_over(connection)
+        assert isinstance(line, SocketConnection)
         yield line
         connection.disconnect()
 
 
-def ping(line: PlainLine) -> None:
+def ping(line: SocketConnection) -> None:
     assert line.exchange(b"PING\r\n", 1) == [b"PONG"]
 
 
-def test_it_looks_for_a_reply_before_it_sleeps(line: PlainLine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blocking_line, "LOOK_SECONDS", SECONDS)
+def test_it_looks_for_a_reply_before_it_sleeps(
+    line: SocketConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blocking_connection, "SPIN_SECONDS", SECONDS)
     reads = line._read = Reads(line._read)
     for _ in range(50):
         ping(line)
@@ -95,18 +97,18 @@ def test_it_looks_for_a_reply_before_it_sleeps(line: PlainLine, monkeypatch: pyt
 
 
 def test_where_replies_take_long_it_sleeps_at_once(
-    server: EmbeddedServer, line: PlainLine, monkeypatch: pytest.MonkeyPatch
+    server: EmbeddedServer, line: SocketConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(blocking_line, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(blocking_connection, "SPIN_SECONDS", 0.0)
     reads = line._read = Reads(line._read)
     os.kill(server.pid, signal.SIGSTOP)
     threading.Timer(0.1, os.kill, (server.pid, signal.SIGCONT)).start()
     ping(line)
     assert reads.slept == 1
     looked = reads.looked
-    for _ in range(blocking_line.CALLS_WITHOUT_LOOK):
+    for _ in range(blocking_connection.CALLS_WITHOUT_SPIN):
         ping(line)
-    assert (reads.slept, reads.looked) == (blocking_line.CALLS_WITHOUT_LOOK + 1, looked)
+    assert (reads.slept, reads.looked) == (blocking_connection.CALLS_WITHOUT_SPIN + 1, looked)
     ping(line)
     assert reads.looked > looked
 
@@ -114,10 +116,10 @@ def test_where_replies_take_long_it_sleeps_at_once(
 def test_on_a_single_cpu_it_sleeps_at_once(server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {0})
     with redis.Redis.from_url(server.url) as client:
-        line = line_over(client.connection_pool.get_connection())
-        assert isinstance(line, PlainLine)
+        line = take_over(client.connection_pool.get_connection())
+        assert isinstance(line, SocketConnection)
         reads = line._read = Reads(line._read)
-        for _ in range(blocking_line.CALLS_WITHOUT_LOOK + 2):
+        for _ in range(blocking_connection.CALLS_WITHOUT_SPIN + 2):
             ping(line)
         assert reads.looked == 0
 
@@ -187,8 +189,8 @@ def test_a_store_that_is_closed_keeps_no_connection(real: Backend) -> None:
 def test_what_has_no_plain_socket_goes_through_redis_py(real: Backend) -> None:
     client: Any = real.client()
     connection = client.connection_pool.get_connection()
-    assert isinstance(line_over(connection), PlainLine)
-    line = WrappedLine(client.connection_pool.get_connection())
+    assert isinstance(take_over(connection), SocketConnection)
+    line = RedisPyConnection(client.connection_pool.get_connection())
     packed = b"*1\r\n$4\r\nPING\r\n*1\r\n$5\r\nWRONG\r\n"
     pong, error = line.exchange(packed, 2)
     assert pong == b"PONG"
@@ -196,7 +198,7 @@ def test_what_has_no_plain_socket_goes_through_redis_py(real: Backend) -> None:
 
 
 def test_both_ways_are_used_by_managers(real: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("converge_redis.transport.blocking_pool.line_over", WrappedLine)
+    monkeypatch.setattr("converge_redis.transport.blocking_pool.take_over", RedisPyConnection)
     with RedisStore.from_url(str(real.url)) as store:
         manager = TaskManager(store)
         ids = manager.submit_many(Task() for _ in range(1200))

@@ -211,4 +211,4 @@ def test_more_losses_than_retries_are_told(real: Backend) -> None:
         with pytest.raises(StoreUnavailableError, match="may be made again"):
             manager.claim("a", task_id)
         proxy.lose(0)
-        assert [task.id for task in manager.my_claims("a")] == [task_id]
+        assert [task.id for task in manager.list_claims("a")] == [task_id]

@@ -9,7 +9,7 @@ import pytest
 import redis.asyncio
 
 from converge_redis import AsyncRedisStore, AsyncTaskManager, StoreClosedError, Task
-from converge_redis.transport.pipelined_connection import CALLS_PER_WRITE, Line
+from converge_redis.transport.pipelined_connection import CALLS_PER_WRITE, PipelinedConnection
 from tests.support.backends import SECONDS, Backend
 
 
@@ -53,7 +53,7 @@ async def test_the_calls_of_one_turn_share_their_writes(
     async with redis.asyncio.Redis.from_url(str(real.url)) as client:
         pool: Any = client.connection_pool
         connection = await pool.get_connection()
-        line = Line.over(connection)
+        line = PipelinedConnection.take_over(connection)
         assert line is not None
         write = line._transport.write
 

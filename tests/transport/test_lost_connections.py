@@ -108,7 +108,7 @@ async def test_calls_that_wait_for_the_only_connection(real: Backend, kills: int
         task_id = await there.submit(Task())
         waiting = asyncio.create_task(manager.wait(task_id, SECONDS))
         watchers = (
-            store.namespace.keys.shard_names(store.namespace.keys.shard_of(task_id))["watchers:"] + task_id
+            store._namespace.keys.shard_names(store._namespace.keys.shard_of(task_id))["watchers:"] + task_id
         )
 
         async def is_watched() -> bool:

@@ -66,7 +66,7 @@ def caches(cache: SharedCache) -> None:
     assert_type(load(1, full=True), dict[str, int])
     assert_type(load.key(1), str)
     load("one")  # type: ignore[arg-type]
-    load.forget(1, other=2)  # type: ignore[call-arg]
+    load.invalidate(1, other=2)  # type: ignore[call-arg]
 
 
 async def async_caches(cache: AsyncSharedCache) -> None:
@@ -97,13 +97,13 @@ def protocols(
     assert_type(ballot.vote("agent", ["any", "thing"]), bool)
     assert_type(ballot.wait_for_result(1), Tally | None)
     assert_type(rights.delegate("agent", "other", "scope"), str)
-    assert_type(rights.delegations_to("agent"), list[Delegation])
+    assert_type(rights.list_delegations(delegatee_id="agent"), list[Delegation])
     talks.accept("session")  # type: ignore[call-arg]
     auction.submit_bid("agent", "3")  # type: ignore[arg-type]
 
 
 async def protocols_on_asyncio(net: AsyncContractNet, executor: AsyncStandardExecutor) -> None:
-    assert_type(await net.call("agent", Task(), ["other"], reply_by=1), str)
+    assert_type(await net.call("agent", Task(), ["other"], reply_within_sec=1), str)
     assert_type(await net.wait_for_replies("task", 1), CallForProposals | None)
     assert_type(await executor.execute([]), list[DecisionOutcome])
 

@@ -57,7 +57,7 @@ def test_claims_outlive_their_lease_while_the_program_is_busy(
         time.sleep(3 * LEASE)
         assert manager.claim_next("b", count=5) == []
         for task in tasks:
-            keeper.forget(task)
+            keeper.discard(task)
             assert manager.report("a", task.id, None, claim_token=task.claim_token)
     assert lost == []
 
@@ -67,7 +67,7 @@ def test_a_claim_that_is_forgotten_runs_out(store: RedisStore, manager: TaskMana
     with ClaimKeeper(store) as keeper:
         task = claim(manager)
         keeper.keep(task)
-        keeper.forget(task)
+        keeper.discard(task)
         assert manager.claim_next("b", wait=20)[0].id == task.id
 
 

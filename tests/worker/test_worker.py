@@ -326,7 +326,7 @@ def test_draining_gives_back_what_does_not_finish(store: RedisStore, manager: Ta
     with working(store, coroutine if kind == "coroutine" else thread) as (worker, events):
         task_id = manager.submit(Task(constraints={"claim_ttl_sec": 600}))
         assert begun.wait(SECONDS)
-        worker.drain(grace=0.05)
+        worker.drain(grace_sec=0.05)
         until(lambda: events.of(task_id) == ["claimed", "released"])
     over.set()
     task = manager.get_task(task_id)
@@ -366,7 +366,7 @@ def test_a_cancellation_that_nobody_heard_is_noticed_later(
         task_id = manager.submit(Task(constraints={"claim_ttl_sec": 600}))
         assert begun.wait(SECONDS)
         with client.pipeline(transaction=True) as together:
-            key = store.namespace.keys.shard_names(0)["t:"] + task_id
+            key = store._namespace.keys.shard_names(0)["t:"] + task_id
             together.client_kill_filter(_type="pubsub")
             stored: Any = client.get(key)
             together.set(key, edited(stored, listener="somebody else"))
@@ -501,7 +501,7 @@ def test_a_drain_gives_back_what_was_asked_for_meanwhile(store: RedisStore, mana
         thread.start()
         until(events.copy)
         threading.Event().wait(0.002 * moment)
-        worker.drain(grace=0.0 if moment % 2 else None)
+        worker.drain(grace_sec=0.0 if moment % 2 else None)
         thread.join(SECONDS)
         assert not thread.is_alive()
         counts = manager.counts()
@@ -514,7 +514,7 @@ def test_a_task_that_cannot_be_read_takes_no_other_with_it(
     real: Backend, store: RedisStore, manager: TaskManager, caplog: pytest.LogCaptureFixture
 ) -> None:
     ids = manager.submit_many(Task(id=f"{number}", inputs={"number": number}) for number in range(6))
-    key = store.namespace.keys.shard_names(0)["t:"] + ids[2]
+    key = store._namespace.keys.shard_names(0)["t:"] + ids[2]
     client: Any = real.client()
     head, _, spec = client.get(key).partition(b"\n")
     client.set(key, head + b"\n" + b"\xc1" * len(spec))  # no msgpack
@@ -536,7 +536,7 @@ def test_a_worker_that_finds_no_more_waits_without_asking(
     with working(store, double_async, concurrency=10):
         for task_id in manager.submit_many(Task(inputs={"number": number}) for number in range(35)):
             done(manager, task_id)
-        until(lambda: client.exists(store.namespace.keys.shard_names(0)["listeners"]))
+        until(lambda: client.exists(store._namespace.keys.shard_names(0)["listeners"]))
         threading.Event().wait(0.2)
         before = calls()
         threading.Event().wait(0.5)

@@ -9,11 +9,11 @@
 
 local call, id, terms, verified, void, task = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local auction = load_auction(id)
-local reply = unfit(auction, terms)
+local reply = terms_mismatch(auction, terms)
 if reply then
   return reply
 end
-local ended, outcome = bring_to_end(id, auction, verified, void)
+local ended, outcome = close_if_due(id, auction, verified, void)
 if ended and ended[1] ~= "CLOSED" then
   return ended
 end
@@ -32,7 +32,7 @@ if winner then
 end
 if outcome then
   outcome.awarded = winner and task
-  conclude(id, auction, now, outcome)
+  finish_auction(id, auction, now, outcome)
 elseif winner then
   redis.call("HSET", auctions .. id, "awarded", task)
 end

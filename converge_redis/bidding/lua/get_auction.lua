@@ -20,7 +20,7 @@ if listener ~= "" and auction.state ~= "closed" and not due and not is_news then
   if auction.state == "revealing" then
     ends = ends + tonumber(auction.reveal)
   end
-  return look_on(auctions .. id, listener, ends)
+  return watch(auctions .. id, listener, ends)
 end
 local price = auction.type == "dutch" and auction.state == "open" and dutch_price(auction) or ""
 if is_sealed(auction) and auction.state ~= "closed" then

@@ -14,6 +14,6 @@ for i = 2, #ARGV, 2 do
 end
 local closes = closing_time(fields, now)
 fields.closes = closes and int(closes)
-change_session(auctions .. id, {}, fields)
+update_session(auctions .. id, {}, fields)
 keep_auction(id, fields)
 return { "OPENED" }

@@ -9,13 +9,13 @@
 
 local id, terms, verified, void = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local auction = load_auction(id)
-local reply = unfit(auction, terms)
+local reply = terms_mismatch(auction, terms)
 if reply then
   return reply
 end
-local ended, outcome = bring_to_end(id, auction, verified, void)
+local ended, outcome = close_if_due(id, auction, verified, void)
 if ended then
   return ended
 end
-conclude(id, auction, now, outcome)
+finish_auction(id, auction, now, outcome)
 return { "CLOSED", outcome.winner or "" }

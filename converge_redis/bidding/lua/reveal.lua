@@ -8,7 +8,7 @@
 local id, terms, agent, commitment = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local amount, nonce, content = ARGV[5], ARGV[6], ARGV[7]
 local auction = load_auction(id)
-local reply = unfit(auction, terms)
+local reply = terms_mismatch(auction, terms)
 if reply then
   return reply
 elseif auction.state == "open" then
@@ -28,5 +28,5 @@ elseif auction.state == "closed" or tonumber(auction.closes) + tonumber(auction.
 end
 redis.call("HSET", bids .. id, place, write_bid(at, amount, agent, content))
 redis.call("HSET", bids .. id, "c" .. place, commitment, "n" .. place, nonce)
-change_session(auctions .. id, auction, { revealed = int(tonumber(auction.revealed or 0) + 1) })
+update_session(auctions .. id, auction, { revealed = int(tonumber(auction.revealed or 0) + 1) })
 return { "DONE" }

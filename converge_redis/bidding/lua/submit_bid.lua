@@ -42,7 +42,7 @@ local function bid_openly(auction)
   auction.closes = closes and int(closes)
   local place = note(auction, amount)
   local fields = { leader = agent, standing = amount, place = place, closes = auction.closes }
-  change_session(auctions .. id, auction, fields)
+  update_session(auctions .. id, auction, fields)
   return { "DONE" }
 end
 
@@ -52,12 +52,12 @@ local function accept_price(auction)
     return { "REFUSED", "limit" }
   end
   local place = note(auction, amount)
-  conclude(id, auction, now, { winner = agent, price = price, place = place, reason = "sold" })
+  finish_auction(id, auction, now, { winner = agent, price = price, place = place, reason = "sold" })
   return { "DONE" }
 end
 
 local auction = load_auction(id)
-local reply = unfit(auction, terms)
+local reply = terms_mismatch(auction, terms)
 if reply then
   return reply
 end

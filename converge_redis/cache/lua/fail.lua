@@ -14,6 +14,6 @@ if lock and lock.token == token then
   else
     redis.call("SET", locks .. key, "failed " .. token .. " " .. text, "PX", FAILURE_MS)
   end
-  tell_onlookers(values .. key)
+  notify_session_watchers(values .. key)
 end
 return { "OK" }

@@ -30,14 +30,14 @@ if token == "" then
 elseif lock and not is_mine then
   local left = math.max(redis.call("PTTL", locks .. key), 0) * 1000
   if listener ~= "" then
-    look_on(values .. key, listener, now + left)
+    watch(values .. key, listener, now + left)
   end
   return { "WAIT", int(left), lock.token }
 elseif failure and failure.token == awaited then
   return { "FAILED", failure.error }
 end
-local begun = redis.call("GET", revision) or "0"
-local words = { "computing", token, now_text, begun, version_of(key) }
+local revision = redis.call("GET", revision) or "0"
+local words = { "computing", token, now_text, revision, version_of(key) }
 redis.call("SET", locks .. key, table.concat(words, " "), "PX", lock_ms)
 keep_tags(ARGV, 7, tonumber(lock_ms))
 return { "COMPUTE", entry and entry.raw or "" }

@@ -10,16 +10,16 @@
 --@include cache/entries
 
 local key, token, data, fresh, life = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
-sweep(SWEPT_PER_WRITE)
+sweep_expired(SWEPT_PER_WRITE)
 local lock = load_lock(key)
 local reply = "REFUSED"
 if lock and lock.token == token then
   local there = version_of(key)
-  if (there == "0" or there == lock.version) and not was_dropped(ARGV, 6, lock.begun) then
-    store_entry(key, data, fresh, life, now - lock.since, lock.begun, ARGV, 6)
+  if (there == "0" or there == lock.version) and not tag_dropped_since(ARGV, 6, lock.revision) then
+    store_entry(key, data, fresh, life, now - lock.since, lock.revision, ARGV, 6)
     reply = "STORED"
   end
   redis.call("DEL", locks .. key)
 end
-tell_onlookers(values .. key)
+notify_session_watchers(values .. key)
 return { reply }

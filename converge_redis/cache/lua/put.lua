@@ -8,8 +8,8 @@
 -- Reply     {"STORED"}
 --@include cache/entries
 
-sweep(SWEPT_PER_WRITE)
-local begun = tonumber(redis.call("GET", revision) or 0)
-store_entry(ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), 0, begun, ARGV, 5)
-tell_onlookers(values .. ARGV[1])
+sweep_expired(SWEPT_PER_WRITE)
+local revision = tonumber(redis.call("GET", revision) or 0)
+store_entry(ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), 0, revision, ARGV, 5)
+notify_session_watchers(values .. ARGV[1])
 return { "STORED" }

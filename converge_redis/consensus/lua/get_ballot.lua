@@ -12,7 +12,7 @@ local ballot = load_ballot(id)
 if not ballot then
   return { "UNKNOWN" }
 elseif listener ~= "" and ballot.state == "open" then
-  return look_on(ballots .. id, listener, tonumber(ballot.closes) or math.huge)
+  return watch(ballots .. id, listener, tonumber(ballot.closes) or math.huge)
 end
 local readable = ballot.public or ballot.state == "closed"
 local cast = readable and redis.call("HGETALL", votes .. id) or {}

@@ -18,6 +18,6 @@ fields.closes = fields.deadline and int(now + tonumber(fields.deadline))
 for i = size + 3, #ARGV, 2 do
   redis.call("HSET", roll .. id, ARGV[i], ARGV[i + 1])
 end
-change_session(ballots .. id, {}, fields)
+update_session(ballots .. id, {}, fields)
 keep_ballot(id, fields)
 return { "OPENED" }

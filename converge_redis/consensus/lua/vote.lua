@@ -49,6 +49,6 @@ local all = ballot.closed_roll and redis.call("HLEN", roll .. id)
 if all == redis.call("HLEN", votes .. id) and not ballot.revisable then
   conclude(id, ballot, now)
 elseif ballot.public then
-  change_session(ballots .. id, ballot, {})
+  update_session(ballots .. id, ballot, {})
 end
 return { "DONE" }

@@ -13,13 +13,13 @@ if redis.call("EXISTS", contracts .. id) == 1 then
 end
 local fields = { state = "open", initiator = initiator, invitees = invitees, opened = now_text }
 fields.closes, fields.lapses = int(now + reply_in), int(now + lapse_in)
-change_session(contracts .. id, {}, fields)
-keep_until(now + lapse_in + retention, { contracts .. id })
+update_session(contracts .. id, {}, fields)
+expire_at(now + lapse_in + retention, { contracts .. id })
 for agent in string.gmatch(invitees, "[^,]+") do
   redis.call("ZREMRANGEBYSCORE", calls .. agent, "-inf", now_text)
   redis.call("ZADD", calls .. agent, fields.lapses, id)
   local latest = redis.call("ZREVRANGE", calls .. agent, 0, 0, "WITHSCORES")[2]
-  keep_until(tonumber(latest), { calls .. agent })
-  tell_onlookers(calls .. agent)
+  expire_at(tonumber(latest), { calls .. agent })
+  notify_session_watchers(calls .. agent)
 end
 return { "CALLED" }

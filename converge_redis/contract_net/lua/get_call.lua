@@ -17,7 +17,7 @@ if listener ~= "" and contract.state == "open" then
   local _, commas = string.gsub(contract.invitees, ",", "")
   local is_complete = what == "replies" and redis.call("HLEN", replies .. id) == commas - 1
   if ends > now and not is_complete then
-    return look_on(contracts .. id, listener, ends)
+    return watch(contracts .. id, listener, ends)
   end
 end
 return session_reply({ "FOUND", redis.call("HGETALL", replies .. id) }, contract)

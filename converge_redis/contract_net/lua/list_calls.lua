@@ -19,6 +19,6 @@ for _, id in ipairs(redis.call("ZRANGE", calls .. agent, 0, MOST - 1)) do
   end
 end
 if #reply == 1 and listener ~= "" then
-  return look_on(calls .. agent, listener, math.huge)
+  return watch(calls .. agent, listener, math.huge)
 end
 return reply

@@ -19,5 +19,5 @@ elseif contract.state ~= "open" or tonumber(contract.closes) <= now then
 end
 redis.call("HSET", replies .. id, agent, kind .. " " .. call .. " " .. now_text .. " " .. content)
 redis.call("PEXPIREAT", replies .. id, redis.call("PTTL", contracts .. id) + math.ceil(now / 1000))
-change_session(contracts .. id, contract, {})
+update_session(contracts .. id, contract, {})
 return { "DONE" }

@@ -9,7 +9,7 @@
 --           {"REFUSED", reason, the link or the person that is the reason}
 --@include delegation/ended_delegations
 
-local MOST_DEPTH = 32
+local MAX_DEPTH = 32
 
 local function last_score(key)
   return tonumber(redis.call("ZREVRANGE", key, 0, 0, "WITHSCORES")[2] or 0)
@@ -20,7 +20,7 @@ local parent_id, lasts, left = ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
 if redis.call("EXISTS", records .. id) == 1 then
   return { "DELEGATED" }
 end
-sweep()
+sweep_expired()
 local expires, depth = lasts and now + lasts, 0
 if parent_id ~= "" then
   local parent = load(parent_id)
@@ -36,7 +36,7 @@ if parent_id ~= "" then
   end
   local ends, below = tonumber(parent.expires), tonumber(parent.left)
   depth = tonumber(parent.depth) + 1
-  if depth > MOST_DEPTH or below == 0 then
+  if depth > MAX_DEPTH or below == 0 then
     return { "REFUSED", "depth", parent_id }
   end
   if scope == "" then

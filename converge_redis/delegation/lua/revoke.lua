@@ -26,5 +26,5 @@ if by ~= "" then
   redis.call("HSET", records .. id, "revoker", by)
 end
 redis.call("ZADD", over, int(now + KEPT), id)
-sweep()
+sweep_expired()
 return { "REVOKED" }

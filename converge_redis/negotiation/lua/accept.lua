@@ -7,7 +7,7 @@
 
 local call, id, agent, proposal = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local session = load_negotiation(id)
-local reply = answered(session, agent, call) or outdated(id, session, proposal)
+local reply = early_reply(session, agent, call) or stale_reply(id, session, proposal)
 if reply then
   return reply
 end
@@ -15,7 +15,7 @@ if agent == session.proposer then
   return { "REFUSED", "own" }
 end
 local accepted = session.accepted
-if not holds(accepted, agent) then
+if not contains(accepted, agent) then
   accepted = accepted .. agent .. ","
 end
 local fields = { accepted = accepted }
@@ -26,6 +26,6 @@ if session.quorum == "any" or so_far == of_all - 1 then
   fields.by = agent
   finish(id, session, "accepted", now, fields)
 else
-  change_session(negotiations .. id, session, fields)
+  update_session(negotiations .. id, session, fields)
 end
 return { "DONE" }

@@ -7,7 +7,7 @@
 
 local call, id, agent = ARGV[1], ARGV[2], ARGV[3]
 local session = load_negotiation(id)
-if session and agent ~= "" and not holds(session.participants, agent) then
+if session and agent ~= "" and not contains(session.participants, agent) then
   return { "REFUSED", "not_participant" }
 elseif not session then
   return { "REFUSED", "unknown" }

@@ -20,9 +20,9 @@ fields.deadline = lasts and int(now + lasts)
 fields.most = most ~= "" and most or nil
 fields.turns = turns ~= "" and turns or nil
 redis.call("RPUSH", proposals .. id, now_text .. " " .. initiator .. " " .. content)
-change_session(negotiations .. id, {}, fields)
+update_session(negotiations .. id, {}, fields)
 if lasts then
-  keep_until(now + lasts + tonumber(retention), { negotiations .. id, proposals .. id })
+  expire_at(now + lasts + tonumber(retention), { negotiations .. id, proposals .. id })
 end
 for agent in string.gmatch(participants, "[^,]+") do
   -- The oldest of an agent's may have gone, untouched since their deadlines.
@@ -37,7 +37,7 @@ for agent in string.gmatch(participants, "[^,]+") do
   if not lasts then
     redis.call("PERSIST", sessions .. agent)
   elseif left ~= -1 then
-    keep_until(now + math.max(left * 1000, lasts + tonumber(retention)), { sessions .. agent })
+    expire_at(now + math.max(left * 1000, lasts + tonumber(retention)), { sessions .. agent })
   end
 end
 return { "DONE" }

@@ -13,6 +13,6 @@ if not session then
   return { "UNKNOWN" }
 end
 if listener ~= "" and tonumber(session.version) <= known and not is_over(session) then
-  return look_on(negotiations .. id, listener, tonumber(session.deadline) or math.huge)
+  return watch(negotiations .. id, listener, tonumber(session.deadline) or math.huge)
 end
 return session_reply({ "FOUND", redis.call("LRANGE", proposals .. id, 0, -1) }, session)

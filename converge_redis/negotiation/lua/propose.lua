@@ -13,12 +13,12 @@ local function next_in_turn(session)
 end
 
 local session = load_negotiation(id)
-local reply = answered(session, agent, call)
+local reply = early_reply(session, agent, call)
 if reply then
   return reply
 end
 local rounds = tonumber(session.rounds)
-if rounds >= (tonumber(session.most) or MOST_PROPOSALS) then
+if rounds >= (tonumber(session.most) or MAX_PROPOSALS) then
   return { "REFUSED", "rounds" }
 end
 if session.turns and agent ~= next_in_turn(session) then
@@ -27,5 +27,5 @@ end
 redis.call("RPUSH", proposals .. id, now_text .. " " .. agent .. " " .. content)
 local fields = { state = "countered", rounds = int(rounds + 1), proposer = agent, accepted = "," }
 fields["call:" .. agent] = call
-change_session(negotiations .. id, session, fields)
+update_session(negotiations .. id, session, fields)
 return { "DONE" }

@@ -7,7 +7,7 @@
 
 local call, id, agent, proposal = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local session = load_negotiation(id)
-local reply = answered(session, agent, call) or outdated(id, session, proposal)
+local reply = early_reply(session, agent, call) or stale_reply(id, session, proposal)
 if reply then
   return reply
 end

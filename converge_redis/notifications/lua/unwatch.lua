@@ -5,6 +5,6 @@
 --@include notifications/session
 
 for i = 2, #ARGV do
-  redis.call("SREM", onlookers .. ARGV[i], ARGV[1])
+  redis.call("SREM", watchers_of .. ARGV[i], ARGV[1])
 end
 return { "OK" }

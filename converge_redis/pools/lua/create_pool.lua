@@ -11,7 +11,7 @@
 --           {"CLEARING"}: members of a deleted pool of this id are still being cleared away; call again
 --@include pools/pools
 
-local id, spec, admission, asks, max = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local id, spec, admission, client_checked, max = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local stored = redis.call("HGET", records .. id, "spec")
 if stored then
   return { "EXISTS", stored }
@@ -23,15 +23,15 @@ if call then
     return { "CLEARING" }
   end
 end
-sweep()
+sweep_deleted_pools()
 local version = int(now)
 redis.call("HSET", records .. id, "spec", spec, "admission", admission)
 redis.call("HSET", records .. id, "created", version, "version", version)
 if call then
   redis.call("HSET", records .. id, "calls", call) -- sent again, it must not delete the new pool
 end
-if asks ~= "" then
-  redis.call("HSET", records .. id, "asks", asks)
+if client_checked ~= "" then
+  redis.call("HSET", records .. id, "asks", client_checked)
 end
 if max ~= "" then
   redis.call("HSET", records .. id, "max", max)

@@ -10,7 +10,7 @@ local pool = load(id)
 if deleting_call(id) == call or (pool and has_seen(pool, call)) then
   return { "DELETED" }
 end
-sweep()
+sweep_deleted_pools()
 if not pool then
   return { "UNKNOWN" }
 end

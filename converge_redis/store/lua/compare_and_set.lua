@@ -21,7 +21,7 @@ if found ~= ARGV[3] then
   end
   return { "CONFLICT", found }
 end
-sweep(SWEPT_PER_WRITE)
+sweep_expired(SWEPT_PER_WRITE)
 local version = next_version()
 store(key, version, ARGV[2], ARGV[4])
 redis.call("LPUSH", storers .. key, call .. " " .. version)

@@ -6,7 +6,7 @@
 -- Reply     {"OK", how many} | {"AGAIN"}: what has expired is not yet cleared away
 --@include store/values
 
-if sweep(tonumber(ARGV[3])) then
+if sweep_expired(tonumber(ARGV[3])) then
   return { "AGAIN" }
 end
 return { "OK", redis.call("ZLEXCOUNT", index, ARGV[1], ARGV[2]) }

@@ -6,7 +6,7 @@
 -- Reply     {"OK", key, key, …} | {"AGAIN"}: what has expired is not yet cleared away
 --@include store/values
 
-if sweep(tonumber(ARGV[3])) then
+if sweep_expired(tonumber(ARGV[3])) then
   return { "AGAIN" }
 end
 local reply = redis.call("ZRANGEBYLEX", index, ARGV[1], ARGV[2], "LIMIT", 0, ARGV[3])

@@ -5,7 +5,7 @@
 -- Reply     {"STORED"}
 --@include store/values
 
-sweep(SWEPT_PER_WRITE)
+sweep_expired(SWEPT_PER_WRITE)
 local version = next_version()
 for i = 2, #ARGV, 2 do
   store(ARGV[i], version, ARGV[i + 1], ARGV[1])

@@ -5,9 +5,9 @@
 --@include tasks/expiry
 
 local listener = ARGV[1]
-local soonest = sweep()
+local soonest = sweep_due()
 if redis.call("EXISTS", listeners) == 0 then
-  redis.call("DEL", alarm)
+  redis.call("DEL", timer)
   return { "OK", "" }
 end
-return { "OK", keep_time(listener, soonest) }
+return { "OK", elect_timer(listener, soonest) }

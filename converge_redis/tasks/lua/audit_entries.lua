@@ -50,7 +50,7 @@ local function check_task(id, record)
   if not spec_of(id, record) then
     violation(id, "missing_spec", specs .. id)
   end
-  local has_result = #record.body > (record.size or 0) or redis.call("EXISTS", results .. id) == 1
+  local has_result = #record.payloads > (record.size or 0) or redis.call("EXISTS", results .. id) == 1
   if record.state == "completed" and not has_result then
     violation(id, "missing_result", results .. id)
   end

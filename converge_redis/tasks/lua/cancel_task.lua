@@ -11,16 +11,16 @@ local record = load_current(id)
 if not record then
   return { "UNKNOWN" }
 end
-if has_seen(record, call) then
+if seen_call(record, call) then
   return { "CANCELLED" }
 end
 if is_terminal(record) then
   return { "TERMINAL" }
 end
-tell_holder(id, record)
-record.calls = remember(record, call)
+notify_holder(id, record)
+record.calls = push_call(record, call)
 settle(id, record, "cancelled")
 if most ~= "" then
-  lazy.trim(most)
+  lazy.evict_finished(most)
 end
 return { "CANCELLED" }

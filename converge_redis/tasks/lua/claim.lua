@@ -15,13 +15,13 @@ local record = load(id)
 if not record then
   return { "UNKNOWN" }
 end
-if has_seen(record, call) then
+if seen_call(record, call) then
   return { "CLAIMED" }
 end
 if scope and not make_delegations(home).is_granted(agent, principal, scope) then
   return { "NOT_GRANTED" }
 end
-catch_up(id, record, now)
+apply_due(id, record, now)
 if record.state ~= "pending" then
   return { "NOT_PENDING" }
 end
@@ -29,5 +29,5 @@ if record.due then
   return { "NOT_DUE" }
 end
 assign(id, record, agent, call)
-sweep()
+sweep_due()
 return { "CLAIMED" }

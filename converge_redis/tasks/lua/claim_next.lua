@@ -23,18 +23,18 @@
 
 local home = KEYS[2]
 local call, agent, wanted, sending = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
-local listener, number, profile, act = ARGV[5], ARGV[6], ARGV[7], ARGV[8]
-local woken_for = act ~= "look" and act ~= "wait" and act ~= "leave" and act
+local listener, number, filter_id, mode = ARGV[5], ARGV[6], ARGV[7], ARGV[8]
+local woken_for = mode ~= "look" and mode ~= "wait" and mode ~= "leave" and mode
 local state, principal, scope = ARGV[9], ARGV[10], ARGV[11]
 local FILTER = 12
-local MOST_CLAIMS_LOOKED_AT = 1000
-local MOST_DEADLINES_PASSED = 16
+local MAX_CLAIMS_READ = 1000
+local MAX_DEADLINES_PASSED = 16
 
 local reply = { "CLAIMED" }
 if sending == "again" then
-  for _, id in ipairs(redis.call("ZREVRANGE", claims .. agent, 0, MOST_CLAIMS_LOOKED_AT - 1)) do
+  for _, id in ipairs(redis.call("ZREVRANGE", claims .. agent, 0, MAX_CLAIMS_READ - 1)) do
     local record = load_readable(id)
-    if record and is_last(record, call) then
+    if record and is_last_call(record, call) then
       reply[#reply + 1] = task_reply(id, record)
     end
   end
@@ -43,8 +43,8 @@ if sending == "again" then
   end
 end
 
-if woken_for or act == "leave" then
-  queues().unregister(listener, profile, { number })
+if woken_for or mode == "leave" then
+  claim_queue().unregister(listener, filter_id, { number })
 end
 if scope ~= "" and not make_delegations(home).is_granted(agent, principal, scope) then
   if woken_for then
@@ -52,12 +52,12 @@ if scope ~= "" and not make_delegations(home).is_granted(agent, principal, scope
   end
   return { "NOT_GRANTED" }
 end
-local soonest = sweep()
+local next_due_at = sweep_due()
 local filter = read_filter(ARGV, FILTER)
 
 -- The best tasks of each lane that the agent may claim from, in the order of the lane.
 local heads = {}
-local MOST_READ = 100
+local MAX_READ = 100
 
 -- Reads the best tasks of a lane, at most `number`; what was read before has left it by then.
 local function read_head(name, number)
@@ -71,14 +71,14 @@ end)
 
 heapify(heads)
 
-local taken, leased, held, room = {}, {}, {}, wanted -- ids by lane; what enters `leases` and `claims`
+local claimed_by_lane, lease_entries, claim_entries, remaining = {}, {}, {}, wanted -- ids by lane; what enters `leases` and `claims`
 
 local function leave_lanes()
-  for name, members in pairs(taken) do
+  for name, members in pairs(claimed_by_lane) do
     leave_lane(name, members)
     count("pending", -#members)
   end
-  taken = {}
+  claimed_by_lane = {}
 end
 
 local function next_head(head)
@@ -88,13 +88,13 @@ local function next_head(head)
     return head
   end
   leave_lanes()
-  return read_head(head.lane, math.max(1, math.min(room, MOST_READ)))
+  return read_head(head.lane, math.max(1, math.min(remaining, MAX_READ)))
 end
 
 local claimed_from = {}
 
-for _ = 1, wanted + MOST_DEADLINES_PASSED do
-  if #heads == 0 or room == 0 then
+for _ = 1, wanted + MAX_DEADLINES_PASSED do
+  if #heads == 0 or remaining == 0 then
     break
   end
   local head = heads[1]
@@ -103,33 +103,33 @@ for _ = 1, wanted + MOST_DEADLINES_PASSED do
   if not is_read or not record then
     leave_lane(name, { id }) -- the server evicted the record, or somebody deleted or overwrote it
   elseif record.state == "pending" then
-    make_claimed(id, record, agent, call, listener, state)
-    taken[name] = taken[name] or {}
-    table.insert(taken[name], id)
-    room = room - 1
-    leased[2 * (wanted - room) - 1], leased[2 * (wanted - room)] = record.lease or "+inf", id
-    held[2 * (wanted - room) - 1], held[2 * (wanted - room)] = record.token, id
+    start_claim(id, record, agent, call, listener, state)
+    claimed_by_lane[name] = claimed_by_lane[name] or {}
+    table.insert(claimed_by_lane[name], id)
+    remaining = remaining - 1
+    lease_entries[2 * (wanted - remaining) - 1], lease_entries[2 * (wanted - remaining)] = record.lease or "+inf", id
+    claim_entries[2 * (wanted - remaining) - 1], claim_entries[2 * (wanted - remaining)] = record.token, id
     claimed_from[name] = true
     reply[#reply + 1] = task_reply(id, record)
   end
-  replace_top(heads, room > 0 and next_head(head) or nil)
+  replace_top(heads, remaining > 0 and next_head(head) or nil)
 end
 if #reply > 1 then
   leave_lanes()
-  redis.call("ZADD", leases, unpack(leased))
-  redis.call("ZADD", claims .. agent, unpack(held))
-  count(state, wanted - room)
+  redis.call("ZADD", leases, unpack(lease_entries))
+  redis.call("ZADD", claims .. agent, unpack(claim_entries))
+  count(state, wanted - remaining)
   -- A claimer that was woken for one lane and found better in another leaves the first to the next one.
   if woken_for and not claimed_from[woken_for] and redis.call("EXISTS", lane_prefix .. woken_for) == 1 then
     wake(woken_for)
   end
   return reply
 end
-if #heads > 0 or soonest <= now then
+if #heads > 0 or next_due_at <= now then
   return { "MORE" }
 end
-if act == "look" or act == "leave" then
+if mode == "look" or mode == "leave" then
   return { "NOTHING", "" }
 end
-queues().register(listener, profile, filter, table.concat(ARGV, " ", FILTER) .. " ", { number })
-return { "NOTHING", keep_time(listener, soonest) }
+claim_queue().register(listener, filter_id, filter, table.concat(ARGV, " ", FILTER) .. " ", { number })
+return { "NOTHING", elect_timer(listener, next_due_at) }

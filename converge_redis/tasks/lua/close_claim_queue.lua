@@ -6,13 +6,13 @@
 
 local listener = ARGV[1]
 redis.call("ZREM", listeners, listener)
-if redis.call("HGET", alarm, "listener") == listener then
-  local heir = redis.call("ZRANGE", listeners, -1, -1)[1]
-  if heir then
-    redis.call("HSET", alarm, "listener", heir, "at", int(NEVER))
-    expect(next_due())
+if redis.call("HGET", timer, "listener") == listener then
+  local successor = redis.call("ZRANGE", listeners, -1, -1)[1]
+  if successor then
+    redis.call("HSET", timer, "listener", successor, "at", int(NEVER))
+    schedule_due(next_due())
   else
-    redis.call("DEL", alarm)
+    redis.call("DEL", timer)
   end
 end
 return { "OK" }

@@ -15,7 +15,7 @@ local record = load_current(id)
 if not record then
   return { "UNKNOWN" }
 end
-if has_seen(record, call) then
+if seen_call(record, call) then
   return { "FAILED" }
 end
 if agent ~= "" then
@@ -26,11 +26,11 @@ if agent ~= "" then
 elseif is_terminal(record) then
   return { "TERMINAL" }
 else
-  tell_holder(id, record)
+  notify_holder(id, record)
 end
-record.calls = remember(record, call)
+record.calls = push_call(record, call)
 settle(id, record, "failed", reason)
 if most ~= "" then
-  lazy.trim(most)
+  lazy.evict_finished(most)
 end
 return { "FAILED" }

@@ -10,5 +10,5 @@ local numbers = {}
 for i = 3, #ARGV do
   numbers[i - 2] = ARGV[i]
 end
-queues().unregister(ARGV[1], ARGV[2], numbers)
+claim_queue().unregister(ARGV[1], ARGV[2], numbers)
 return { "OK" }

@@ -19,7 +19,7 @@ end
 for _, id in ipairs(held) do
   local record = load_readable(id)
   if record then
-    catch_up(id, record, now)
+    apply_due(id, record, now)
     if is_claimed(record) then
       reply[#reply + 1] = task_reply(id, record)
     end

@@ -15,7 +15,7 @@ local record = load_current(id)
 if not record then
   return { "UNKNOWN" }
 end
-if has_seen(record, call) then
+if seen_call(record, call) then
   return { "RELEASED" }
 end
 local refused = refusal(record, agent, token)
@@ -23,6 +23,6 @@ if refused then
   return refused
 end
 record.attempts = int(tonumber(record.attempts) - 1 + counts_for)
-record.calls = remember(record, call)
-unassign(id, record, now + delay)
+record.calls = push_call(record, call)
+end_claim(id, record, now + delay)
 return { "RELEASED" }

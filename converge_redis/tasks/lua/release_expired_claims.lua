@@ -11,7 +11,7 @@ local reply = { #expired == most and "MORE" or "DONE" }
 for _, id in ipairs(expired) do
   local record = load_readable(id)
   if record then
-    catch_up(id, record, at)
+    apply_due(id, record, at)
     if record.state == "pending" then
       reply[#reply + 1] = id
     end

@@ -10,15 +10,15 @@
 --@include tasks/expiry
 --@include tasks/lanes
 
-local listener, profile, size = ARGV[1], ARGV[2], tonumber(ARGV[3])
-local soonest = sweep()
+local listener, filter_id, size = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local soonest = sweep_due()
 local numbers = {}
 for i = 1, size do
   numbers[i] = ARGV[3 + i]
 end
 local filter = read_filter(ARGV, 4 + size)
-queues().register(listener, profile, filter, table.concat(ARGV, " ", 4 + size) .. " ", numbers)
-local reply = { "OK", keep_time(listener, soonest) }
+claim_queue().register(listener, filter_id, filter, table.concat(ARGV, " ", 4 + size) .. " ", numbers)
+local reply = { "OK", elect_timer(listener, soonest) }
 local found = 0
 each_lane(filter, "-", function(name)
   local tasks_there = redis.call("ZCARD", lane_prefix .. name)

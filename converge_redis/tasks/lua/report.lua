@@ -41,7 +41,7 @@ for i = 2, #ARGV, 4 do
     if #(record.calls or "") <= CALL_LENGTH then
       record.calls = nil -- of calls only this claim is known, and its result tells enough
     end
-    entries[#entries + 1] = make_finished(id, record, "completed", result)
+    entries[#entries + 1] = finish(id, record, "completed", result)
     entries[#entries + 1] = id
     done[#done + 1] = record
   end
@@ -58,10 +58,10 @@ if #done > 0 then
   count("completed", #done)
   redis.call("ZADD", finished, unpack(entries))
   for i, record in ipairs(done) do
-    tell_watchers(entries[2 * i], record)
+    notify_watchers(entries[2 * i], record)
   end
   for _ = 1, most ~= "" and #done or 0 do -- when all are told: it may be one of them that goes
-    lazy.trim(most)
+    lazy.evict_finished(most)
   end
 end
 return reply

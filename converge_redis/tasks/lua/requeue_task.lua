@@ -11,7 +11,7 @@ local record = load_current(id)
 if not record then
   return { "UNKNOWN" }
 end
-if has_seen(record, call) then
+if seen_call(record, call) then
   return { "REQUEUED" }
 end
 if record.state ~= "failed" and record.state ~= "cancelled" then
@@ -26,8 +26,8 @@ end
 leave(id, record)
 drop_result(id, record)
 reopen(id)
-record.calls = remember(record, call)
-record.last_agent, record.is_rare = record.agent or record.last_agent, true
+record.calls = push_call(record, call)
+record.last_agent, record.has_optional = record.agent or record.last_agent, true
 record.agent, record.claimed, record.finished = nil, nil, nil
 record.failure, record.expiries, record.lost = nil, nil, nil
 enter_pending(id, record, 0)

@@ -14,7 +14,7 @@ local reply = { "SUBMITTED" }
 local entries, submitted = {}, 0 -- the lanes in the order in which they are entered; by lane, what enters it
 for at = 2, #ARGV, 7 do
   local id, head, spec, lane, score, delay, deadline = unpack(ARGV, at, at + 6)
-  local is_small = #spec <= MOST_INSIDE
+  local is_small = #spec <= MAX_INLINE_BYTES
   local due = delay ~= "" and now + delay
   local text = "p|" .. now_text .. head .. (due and "due=" .. lazy.int(due) .. "|" or "") .. "\n"
   local stored = redis.pcall("SET", tasks .. id, is_small and text .. spec or text, "NX", "GET")
@@ -32,7 +32,7 @@ for at = 2, #ARGV, 7 do
     end
     if listener ~= "" then
       redis.call("SADD", watchers .. id, listener)
-      lazy.keep(watchers .. id)
+      lazy.touch_ttl(watchers .. id)
     end
     if deadline ~= "" then
       redis.call("ZADD", lazy.deadlines, deadline, id)
@@ -50,7 +50,7 @@ for at = 2, #ARGV, 7 do
       end
     end
   else
-    local other = lazy.spec_of(id, lazy.read(stored, id))
+    local other = lazy.spec_of(id, lazy.decode(stored, id))
     if other ~= spec then
       reply[1] = "EXISTS"
       reply[#reply + 1] = id

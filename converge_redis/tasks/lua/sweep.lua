@@ -3,5 +3,5 @@
 -- Reply     {"MORE"}: call again | {"DONE"}
 --@include tasks/expiry
 
-local _, more = sweep()
+local _, more = sweep_due()
 return { more and "MORE" or "DONE" }

@@ -23,7 +23,7 @@ for i = 2, #ARGV do
     reply[i] = task_reply(id, record)
   else
     redis.call("SADD", watchers .. id, listener)
-    keep(watchers .. id)
+    touch_ttl(watchers .. id)
     reply[i] = { ends_in(record) }
   end
 end

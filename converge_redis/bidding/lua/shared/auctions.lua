@@ -74,7 +74,7 @@ end
 local function keep_auction(id, auction)
   if auction.closes then
     local ends = tonumber(auction.closes) + tonumber(auction.reveal or 0) + tonumber(auction.retention)
-    keep_until(ends, { auctions .. id, bids .. id, bidders .. id })
+    expire_at(ends, { auctions .. id, bids .. id, bidders .. id })
   end
 end
 
@@ -140,20 +140,20 @@ local function decide(id, auction, void)
   return { reason = auction.last and "below_reserve" or "no_bids" }
 end
 
-local function conclude(id, auction, at, outcome)
+local function finish_auction(id, auction, at, outcome)
   outcome.state, outcome.ended = "closed", int(at)
-  change_session(auctions .. id, auction, outcome)
+  update_session(auctions .. id, auction, outcome)
   local ends = at + tonumber(auction.retention)
-  keep_until(ends, { auctions .. id, bids .. id, bidders .. id })
+  expire_at(ends, { auctions .. id, bids .. id, bidders .. id })
 end
 
 -- Nothing can be bid any more; commitments, where there are any, can now be revealed.
-local function begin_to_reveal(id, auction, at)
-  change_session(auctions .. id, auction, { state = "revealing", closes = int(at) })
+local function enter_revealing(id, auction, at)
+  update_session(auctions .. id, auction, { state = "revealing", closes = int(at) })
   keep_auction(id, auction)
 end
 
-local function has_to_reveal(auction)
+local function needs_reveal(auction)
   return auction.reveal and auction.last
 end
 
@@ -162,10 +162,10 @@ local function load_auction(id)
   local auction = load_session(auctions .. id)
   local closes = auction and tonumber(auction.closes)
   if closes and closes <= now and auction.state == "open" then
-    if has_to_reveal(auction) then
-      begin_to_reveal(id, auction, closes)
+    if needs_reveal(auction) then
+      enter_revealing(id, auction, closes)
     else
-      conclude(id, auction, closes, decide(id, auction, {}))
+      finish_auction(id, auction, closes, decide(id, auction, {}))
     end
   end
   return auction
@@ -182,14 +182,14 @@ end
 
 -- Brings an auction to its end as far as that can be done now. Returns nil, and how it is to end by the bids,
 -- which the caller has to conclude; or the reply that it goes on, waits to be verified, or has ended.
-local function bring_to_end(id, auction, verified, void_list)
+local function close_if_due(id, auction, verified, void_list)
   if auction.state == "open" then
     if auction.closes then
       return { "OPEN" }
-    elseif not has_to_reveal(auction) then
+    elseif not needs_reveal(auction) then
       return nil, decide(id, auction, {})
     end
-    begin_to_reveal(id, auction, now)
+    enter_revealing(id, auction, now)
   end
   if auction.state == "closed" then
     return { "CLOSED", auction.winner or "" }
@@ -206,7 +206,7 @@ local function bring_to_end(id, auction, verified, void_list)
 end
 
 -- Returns the reply to a call for an auction that is unknown, or has other terms ("": any).
-local function unfit(auction, terms)
+local function terms_mismatch(auction, terms)
   if not auction then
     return { "UNKNOWN" }
   elseif terms ~= "" and terms ~= auction.terms then

@@ -4,7 +4,7 @@
 --   begun    the version of what was stored last when its computation began
 --   tag …    percent-encoded
 -- A value without these words is fresh until it expires. An entry is over when one of its tags was dropped
--- at a version after `begun`.
+-- at a version after `revision`.
 --
 -- Who computes holds the lock of the key, a string that expires:
 --   computing <token> <since> <begun> <version>   since when (microseconds); the version that it replaces
@@ -15,7 +15,7 @@ local tag_versions = house .. "tag:"
 
 local FAILURE_MS = 10000
 
-local function words_of(line)
+local function header_fields(line)
   local words = {}
   for word in string.gmatch(line, "%S+") do
     words[#words + 1] = word
@@ -24,7 +24,7 @@ local function words_of(line)
 end
 
 -- Tells whether a tag was dropped after a version.
-local function was_dropped(tags, first, version)
+local function tag_dropped_since(tags, first, version)
   for i = first, #tags do
     if tonumber(redis.call("GET", tag_versions .. tags[i]) or 0) > version then
       return true
@@ -53,9 +53,9 @@ local function load_entry(key)
   if not raw then
     return nil
   end
-  local words = words_of(string.match(raw, "^[^\n]*"))
+  local words = header_fields(string.match(raw, "^[^\n]*"))
   local entry = { raw = raw, fresh = tonumber(words[2]), cost = tonumber(words[3] or 0) }
-  if #words > 4 and was_dropped(words, 5, tonumber(words[4])) then
+  if #words > 4 and tag_dropped_since(words, 5, tonumber(words[4])) then
     return nil
   end
   -- Microseconds for which it is fresh; math.huge: until it is deleted.
@@ -68,9 +68,9 @@ local function load_entry(key)
   return entry
 end
 
-local function store_entry(key, data, fresh, life, cost, begun, tags, first)
+local function store_entry(key, data, fresh, life, cost, revision, tags, first)
   local until_ms = tonumber(fresh) == life and "-" or int(milliseconds() + fresh)
-  local line = { next_version(), until_ms, int(cost), int(begun) }
+  local line = { next_version(), until_ms, int(cost), int(revision) }
   for i = first, #tags do
     line[#line + 1] = tags[i]
   end
@@ -88,6 +88,6 @@ local function load_lock(key)
   if token then
     return nil, { token = token, error = rest }
   end
-  local words = words_of(text)
-  return { token = words[2], since = tonumber(words[3]), begun = tonumber(words[4]), version = words[5] }, nil
+  local words = header_fields(text)
+  return { token = words[2], since = tonumber(words[3]), revision = tonumber(words[4]), version = words[5] }, nil
 end

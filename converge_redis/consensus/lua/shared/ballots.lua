@@ -13,8 +13,8 @@ local ballots, roll, votes = base .. "ballot:", base .. "roll:", base .. "votes:
 -- A vote is "<weight> <call> <choice>".
 
 local function conclude(id, ballot, at)
-  change_session(ballots .. id, ballot, { state = "closed", ended = int(at) })
-  keep_until(at + tonumber(ballot.retention), { ballots .. id, roll .. id, votes .. id })
+  update_session(ballots .. id, ballot, { state = "closed", ended = int(at) })
+  expire_at(at + tonumber(ballot.retention), { ballots .. id, roll .. id, votes .. id })
 end
 
 -- Returns a ballot as it is now: past its deadline it was closed then.
@@ -30,6 +30,6 @@ end
 local function keep_ballot(id, ballot)
   if ballot.closes then
     local ends = tonumber(ballot.closes) + tonumber(ballot.retention)
-    keep_until(ends, { ballots .. id, roll .. id, votes .. id })
+    expire_at(ends, { ballots .. id, roll .. id, votes .. id })
   end
 end

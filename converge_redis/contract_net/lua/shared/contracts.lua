@@ -11,7 +11,7 @@ local contracts, replies, calls = base .. "contract:", base .. "replies:", base 
 
 local function end_call(id, contract, at, fields)
   fields.ended = int(at)
-  change_session(contracts .. id, contract, fields)
+  update_session(contracts .. id, contract, fields)
   for agent in string.gmatch(contract.invitees, "[^,]+") do
     redis.call("ZREM", calls .. agent, id)
   end

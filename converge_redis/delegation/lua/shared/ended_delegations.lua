@@ -13,7 +13,7 @@ local function holders_index(delegation)
   return (delegation.type == "pooled" and delegations.pooled or delegations.held) .. delegation.to
 end
 
-local function sweep()
+local function sweep_expired()
   for _, id in ipairs(redis.call("ZRANGEBYSCORE", over, "-inf", now_text, "LIMIT", 0, SWEPT)) do
     local delegation = load(id)
     if delegation then

@@ -11,7 +11,7 @@ local negotiations, proposals, sessions = base .. "negotiation:", base .. "propo
 --   call:<agent>                 the agent's last call
 --   retention                    microseconds for which it is kept when it is over
 -- Proposals are a list of "<time> <proposer> <content>"; their ids are "<negotiation>:<number>".
-local MOST_PROPOSALS = 1000
+local MAX_PROPOSALS = 1000
 
 local function is_over(session)
   return session.state ~= "proposed" and session.state ~= "countered"
@@ -19,11 +19,11 @@ end
 
 local function finish(id, session, state, at, fields)
   fields.state, fields.ended = state, int(at)
-  change_session(negotiations .. id, session, fields)
+  update_session(negotiations .. id, session, fields)
   for agent in string.gmatch(session.participants, "[^,]+") do
     redis.call("ZREM", sessions .. agent, id)
   end
-  keep_until(at + tonumber(session.retention), { negotiations .. id, proposals .. id })
+  expire_at(at + tonumber(session.retention), { negotiations .. id, proposals .. id })
 end
 
 -- Returns a negotiation as it is now: past its deadline it was closed then.
@@ -36,15 +36,15 @@ local function load_negotiation(id)
   return session
 end
 
-local function holds(list, agent)
+local function contains(list, agent)
   return string.find(list, "," .. agent .. ",", 1, true) ~= nil
 end
 
 -- Returns nil if an agent may act on a negotiation now, else the reply to its call.
-local function answered(session, agent, call)
+local function early_reply(session, agent, call)
   if not session then
     return { "REFUSED", "unknown" }
-  elseif not holds(session.participants, agent) then
+  elseif not contains(session.participants, agent) then
     return { "REFUSED", "not_participant" }
   elseif session["call:" .. agent] == call then
     return { "DONE" }
@@ -54,7 +54,7 @@ local function answered(session, agent, call)
 end
 
 -- Returns nil if an act names the standing proposal, or none, else the reply to the call.
-local function outdated(id, session, proposal)
+local function stale_reply(id, session, proposal)
   if proposal ~= "" and proposal ~= id .. ":" .. session.rounds then
     return { "REFUSED", "stale" }
   end

@@ -1,7 +1,7 @@
 -- Sessions, in which several agents act: negotiations, auctions, ballots, contracts. Each is a hash; its
 -- version grows with each change, and those who wait for one are told. Its key is `base`, what it is, its id.
 --@include notifications/notify
-local onlookers = base .. "onlookers:"
+local watchers_of = base .. "onlookers:"
 
 local function load_session(key)
   local flat = redis.call("HGETALL", key)
@@ -16,24 +16,24 @@ local function load_session(key)
 end
 
 -- What a session is called in messages: "auction:<id>".
-local function called(key)
+local function watch_name(key)
   return string.sub(key, #base + 1)
 end
 
 -- Tells those who wait that a session has changed. What it says is read from the session only.
-local function tell_onlookers(key)
-  local what = called(key)
-  local heard = redis.call("SMEMBERS", onlookers .. what)
-  if #heard == 0 then
+local function notify_session_watchers(key)
+  local what = watch_name(key)
+  local receivers = redis.call("SMEMBERS", watchers_of .. what)
+  if #receivers == 0 then
     return
   end
-  redis.call("DEL", onlookers .. what)
-  for _, listener in ipairs(heard) do
-    tell(listener, "news " .. what)
+  redis.call("DEL", watchers_of .. what)
+  for _, listener in ipairs(receivers) do
+    notify(listener, "news " .. what)
   end
 end
 
-local function change_session(key, session, fields)
+local function update_session(key, session, fields)
   fields.version = int(tonumber(session.version or 0) + 1)
   local flat = {}
   for name, value in pairs(fields) do
@@ -42,11 +42,11 @@ local function change_session(key, session, fields)
     flat[#flat + 1] = value
   end
   redis.call("HSET", key, unpack(flat))
-  tell_onlookers(key)
+  notify_session_watchers(key)
 end
 
 -- Has keys deleted at a time.
-local function keep_until(time, keys)
+local function expire_at(time, keys)
   for _, key in ipairs(keys) do
     redis.call("PEXPIREAT", key, int(math.ceil(time / 1000)))
   end
@@ -54,9 +54,9 @@ end
 
 -- Has a listener told of the next change; returns the reply for that, with the time at which the session
 -- changes by itself (math.huge: it does not).
-local function look_on(key, listener, at)
-  redis.call("SADD", onlookers .. called(key), listener)
-  keep(onlookers .. called(key))
+local function watch(key, listener, at)
+  redis.call("SADD", watchers_of .. watch_name(key), listener)
+  touch_ttl(watchers_of .. watch_name(key))
   return { "WAIT", at < math.huge and int(math.max(at - now, 0)) or "" }
 end
 

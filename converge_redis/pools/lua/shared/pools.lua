@@ -66,7 +66,7 @@ end
 -- left alone: its deleter is at it, and may ask again under its call id, which goes when all is cleared.
 local GRACE = 60 * 1000000
 
-local function sweep()
+local function sweep_deleted_pools()
   local page = redis.call("HSCAN", deleted, 0, "COUNT", 1)[2]
   local id, mark = page[1], page[2]
   if id and tonumber(string.sub(mark, CALL_LENGTH + 1)) <= now - GRACE then

@@ -45,7 +45,7 @@ end
 
 -- Takes values that have expired from the indexes, the most given; returns whether there may be more. Who
 -- computes one again goes on.
-local function sweep(most)
+local function sweep_expired(most)
   local over = redis.call("ZRANGEBYSCORE", expiring, "-inf", int(milliseconds()), "LIMIT", 0, most)
   for _, key in ipairs(over) do
     redis.call("DEL", values .. key) -- the server may look at its clock a moment later

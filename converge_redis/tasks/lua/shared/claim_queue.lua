@@ -10,13 +10,13 @@
 
 -- Most scripts need none of it, and each function that is made costs them time: so it is made on demand.
 -- Returns a table of three functions: wake, register, unregister.
-local function make_queues()
-  local read_filter, obstacle = make_filters()
-  local waiting, profiles, doors = base .. "waiting:", base .. "profile:", base .. "door:"
-  local MOST_DOORS = 64
-  local MOST_PROFILES = 1000
-  local WAITERS_AT_ONCE = 100
-  local MOST_WAITERS = 10000
+local function make_claim_queue()
+  local read_filter, next_candidate = make_filters()
+  local waiting, filters, filter_index = base .. "waiting:", base .. "profile:", base .. "door:"
+  local MAX_INDEX_KEYS = 64
+  local MAX_FILTERS = 1000
+  local WAITERS_PER_READ = 100
+  local MAX_WAITERS = 10000
 
   local function parse(text)
     local parts = {}
@@ -27,83 +27,83 @@ local function make_queues()
   end
 
   -- The doors of a filter. Where they would be too many, one of each pool or for all serves as well.
-  local function doors_of(filter)
+  local function index_keys(filter)
     local any = { "*" }
     local pools, topics = filter.pools or any, filter.topics or any
-    if #pools * #topics > MOST_DOORS then
+    if #pools * #topics > MAX_INDEX_KEYS then
       topics = any
     end
-    if #pools > MOST_DOORS then
+    if #pools > MAX_INDEX_KEYS then
       pools = any
     end
     local names = {}
     for _, pool in ipairs(pools) do
       for _, topic in ipairs(topics) do
-        names[#names + 1] = doors .. pool .. ":" .. topic
+        names[#names + 1] = filter_index .. pool .. ":" .. topic
       end
     end
     return names
   end
 
   -- Takes a profile for which nobody waits from its doors.
-  local function close(profile, filter)
-    for _, door in ipairs(doors_of(filter)) do
-      redis.call("ZREM", door, profile)
+  local function remove_filter(filter_id, filter)
+    for _, index_key in ipairs(index_keys(filter)) do
+      redis.call("ZREM", index_key, filter_id)
     end
-    redis.call("DEL", profiles .. profile)
+    redis.call("DEL", filters .. filter_id)
   end
 
   -- Puts claimers of a listener in the queue of their profile, or renews their places.
-  local function register(listener, profile, filter, text, numbers)
-    note_listener(listener)
-    local queue = waiting .. profile
+  local function register(listener, filter_id, filter, text, numbers)
+    register_listener(listener)
+    local queue = waiting .. filter_id
     for _, number in ipairs(numbers) do
       redis.call("ZADD", queue, now_text, listener .. " " .. number)
     end
-    keep(queue)
-    local is_fresh = redis.call("PTTL", profiles .. profile) > (SOFT - FRESH) / 1000
+    touch_ttl(queue)
+    local is_fresh = redis.call("PTTL", filters .. filter_id) > (SOFT_TTL_US - RENEW_AFTER_US) / 1000
     if not is_fresh then
-      redis.call("ZREMRANGEBYSCORE", queue, "-inf", int(now - SOFT))
-      redis.call("SET", profiles .. profile, text, "PX", SOFT / 1000)
+      redis.call("ZREMRANGEBYSCORE", queue, "-inf", int(now - SOFT_TTL_US))
+      redis.call("SET", filters .. filter_id, text, "PX", SOFT_TTL_US / 1000)
     end
-    for _, door in ipairs(doors_of(filter)) do
-      redis.call("ZADD", door, now_text, profile)
+    for _, index_key in ipairs(index_keys(filter)) do
+      redis.call("ZADD", index_key, now_text, filter_id)
       if not is_fresh then
-        keep(door)
+        touch_ttl(index_key)
       end
     end
   end
 
-  local function unregister(listener, profile, numbers)
-    local queue, removed = waiting .. profile, 0
+  local function unregister(listener, filter_id, numbers)
+    local queue, removed = waiting .. filter_id, 0
     for _, number in ipairs(numbers) do
       removed = removed + redis.call("ZREM", queue, listener .. " " .. number)
     end
     if removed > 0 and redis.call("EXISTS", queue) == 0 then
-      local text = redis.call("GET", profiles .. profile)
+      local text = redis.call("GET", filters .. filter_id)
       if text then
-        close(profile, parse(text))
+        remove_filter(filter_id, parse(text))
       end
     end
   end
 
   -- Wakes the first of a queue whose listener is there, and drops those before it. Returns whether there was
   -- one, and whether the queue is empty now.
-  local function wake_first(queue, lane)
-    local gone = {}
-    for _ = 1, MOST_WAITERS / WAITERS_AT_ONCE do
-      local first = redis.call("ZRANGE", queue, 0, WAITERS_AT_ONCE - 1)
+  local function pop_waiter(queue, lane)
+    local without_receivers = {}
+    for _ = 1, MAX_WAITERS / WAITERS_PER_READ do
+      local first = redis.call("ZRANGE", queue, 0, WAITERS_PER_READ - 1)
       for i, waiter in ipairs(first) do
         redis.call("ZREM", queue, waiter)
         local listener, number = string.match(waiter, "^(.-) (.*)$")
-        if not gone[listener] then
-          if tell(listener, "work " .. number .. " " .. lane) then
-            return true, i == #first and i < WAITERS_AT_ONCE
+        if not without_receivers[listener] then
+          if notify(listener, "work " .. number .. " " .. lane) then
+            return true, i == #first and i < WAITERS_PER_READ
           end
-          gone[listener] = true
+          without_receivers[listener] = true
         end
       end
-      if #first < WAITERS_AT_ONCE then
+      if #first < WAITERS_PER_READ then
         return false, true
       end
     end
@@ -111,19 +111,19 @@ local function make_queues()
   end
 
   -- Wakes one claimer of a profile if it may have the lane.
-  local function wake_of(profile, door, lane)
-    local text = redis.call("GET", profiles .. profile)
+  local function wake_one_with_filter(filter_id, index_key, lane)
+    local text = redis.call("GET", filters .. filter_id)
     if not text then
-      redis.call("ZREM", door, profile)
+      redis.call("ZREM", index_key, filter_id)
       return false
     end
     local filter = parse(text)
-    if obstacle(filter, lane) then
+    if next_candidate(filter, lane) then
       return false
     end
-    local woken, is_empty = wake_first(waiting .. profile, lane)
+    local woken, is_empty = pop_waiter(waiting .. filter_id, lane)
     if is_empty then
-      close(profile, filter)
+      remove_filter(filter_id, filter)
     end
     return woken
   end
@@ -132,9 +132,9 @@ local function make_queues()
   local function wake(lane)
     local pool, topic = string.match(lane, "^(.-):(.-):")
     for _, name in ipairs({ pool .. ":" .. topic, pool .. ":*", "*:" .. topic, "*:*" }) do
-      local door = doors .. name
-      for _, profile in ipairs(redis.call("ZRANGE", door, 0, MOST_PROFILES - 1)) do
-        if wake_of(profile, door, lane) then
+      local index_key = filter_index .. name
+      for _, filter_id in ipairs(redis.call("ZRANGE", index_key, 0, MAX_FILTERS - 1)) do
+        if wake_one_with_filter(filter_id, index_key, lane) then
           return true
         end
       end
@@ -145,19 +145,19 @@ local function make_queues()
   return { wake = wake, register = register, unregister = unregister }
 end
 
-local made_queues
+local made_claim_queue
 
-local function queues()
-  made_queues = made_queues or make_queues()
-  return made_queues
+local function claim_queue()
+  made_claim_queue = made_claim_queue or make_claim_queue()
+  return made_claim_queue
 end
 
 -- Wakes one of those who wait and may claim from a lane; returns whether there was one.
-local someone_listens
+local has_listeners
 
 local function wake(lane)
-  if someone_listens == nil then
-    someone_listens = redis.call("EXISTS", listeners) == 1
+  if has_listeners == nil then
+    has_listeners = redis.call("EXISTS", listeners) == 1
   end
-  return someone_listens and lazy.queues().wake(lane)
+  return has_listeners and lazy.claim_queue().wake(lane)
 end

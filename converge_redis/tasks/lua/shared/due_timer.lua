@@ -1,10 +1,10 @@
 -- The time keeper. While all claimers of a shard wait, nobody runs a script, so one listener keeps time for
--- all: it calls `tick` when the next delay or lease ends. `alarm` names it, and the time that it knows of.
+-- all: it calls `tick` when the next delay or lease ends. `timer` names it, and the time that it knows of.
 --@include notifications/notify
 
 local NEVER = 2 ^ 53
 -- A keeper that is so late has gone: the next listener that looks takes over.
-local LATE = 2 * 1000000
+local TIMER_LATE_US = 2 * 1000000
 
 -- When the next delay or lease of the shard ends.
 local function next_due()
@@ -18,10 +18,10 @@ end
 
 -- Makes a listener the time keeper unless there is another; `soonest` is when the next delay or lease ends.
 -- Returns the microseconds until it is to tick; "": it is not to.
-local function keep_time(listener, soonest)
-  local known = redis.call("HMGET", alarm, "listener", "at")
-  if known[1] and known[1] ~= listener and tonumber(known[2]) + LATE > now then
-    keep(alarm)
+local function elect_timer(listener, soonest)
+  local known = redis.call("HMGET", timer, "listener", "at")
+  if known[1] and known[1] ~= listener and tonumber(known[2]) + TIMER_LATE_US > now then
+    touch_ttl(timer)
     return ""
   end
   local at, known_at = soonest, known[1] and tonumber(known[2]) or 0
@@ -29,37 +29,37 @@ local function keep_time(listener, soonest)
     at = math.min(at, known_at) -- to tick in vain is cheaper than to be told of each new lease
   end
   if known[1] ~= listener or known_at ~= at then
-    redis.call("HSET", alarm, "listener", listener, "at", int(at))
+    redis.call("HSET", timer, "listener", listener, "at", int(at))
   end
-  keep(alarm)
+  touch_ttl(timer)
   return at < NEVER and int(math.max(at - now, 0)) or ""
 end
 
 -- Tells the time keeper, or another listener in its place, of a time before the one that it knows.
-local MOST_TOLD = 100
+local MAX_NOTIFIED = 100
 
-local expected -- the time that the keeper knows of
+local scheduled -- the time that the keeper knows of
 
-local function expect(at)
-  if expected and expected <= at then
+local function schedule_due(at)
+  if scheduled and scheduled <= at then
     return
   end
-  local known = redis.call("HMGET", alarm, "listener", "at")
-  expected = known[1] and tonumber(known[2]) or 0
-  if expected <= at then
+  local known = redis.call("HMGET", timer, "listener", "at")
+  scheduled = known[1] and tonumber(known[2]) or 0
+  if scheduled <= at then
     return
   end
-  local keeper, message = known[1], "time " .. int(math.max(at - now, 0))
-  for _ = 1, MOST_TOLD do
-    if tell(keeper, message) then
-      redis.call("HSET", alarm, "listener", keeper, "at", int(at))
-      expected = at
+  local owner, message = known[1], "time " .. int(math.max(at - now, 0))
+  for _ = 1, MAX_NOTIFIED do
+    if notify(owner, message) then
+      redis.call("HSET", timer, "listener", owner, "at", int(at))
+      scheduled = at
       return
     end
-    keeper = redis.call("ZRANGE", listeners, -1, -1)[1]
-    if not keeper then
+    owner = redis.call("ZRANGE", listeners, -1, -1)[1]
+    if not owner then
       break
     end
   end
-  redis.call("DEL", alarm)
+  redis.call("DEL", timer)
 end

@@ -30,15 +30,15 @@ local function expire(id, record)
     return kept .. "\n" .. line
   end
 
-  tell_holder(id, record)
+  notify_holder(id, record)
   local expiries = tonumber(record.expiries or 0) + 1
   record.lost = lost_claims(record, expiries)
-  record.expiries, record.is_rare = int(expiries), true
+  record.expiries, record.has_optional = int(expiries), true
   if record.retries and expiries > tonumber(record.retries) then
     record.failure = "max_retries"
     settle(id, record, "failed")
   else
-    unassign(id, record, 0)
+    end_claim(id, record, 0)
   end
 end
 
@@ -50,13 +50,13 @@ local function leave_delayed(id, record)
 end
 
 -- Brings one task up to date: `at` is the time that leases are held against.
-local function catch_up(id, record, at)
+local function apply_due(id, record, at)
   if is_terminal(record) then
     return
   end
   if record.deadline and tonumber(record.deadline) <= now then
-    lazy.tell_holder(id, record)
-    record.failure, record.is_rare = "deadline", true
+    lazy.notify_holder(id, record)
+    record.failure, record.has_optional = "deadline", true
     lazy.settle(id, record, "failed")
   elseif record.lease and tonumber(record.lease) <= at then
     lazy.expire(id, record)
@@ -68,7 +68,7 @@ end
 local function load_current(id)
   local record = load(id)
   if record then
-    catch_up(id, record, now)
+    apply_due(id, record, now)
   end
   return record
 end
@@ -85,7 +85,7 @@ local function reopen(id)
 end
 
 -- Deletes a finished task whose retention is over.
-local function purge(id, record)
+local function delete_task(id, record)
   -- First what frees memory: a full server refuses the rest until a script has written.
   redis.call("DEL", tasks .. id, specs .. id, results .. id)
   leave(id, record)
@@ -93,15 +93,15 @@ end
 
 -- Deletes finished tasks where there are more than `most`, those first whose retention ends
 -- first. Whatever settles a task calls it, so two at a time are enough.
-local TRIMMED = 2
+local EVICTED_PER_CALL = 2
 
-local function trim(most)
+local function evict_finished(most)
   local surplus = redis.call("ZCARD", finished) - tonumber(most)
   if surplus > 0 then
-    for _, id in ipairs(redis.call("ZRANGE", finished, 0, math.min(surplus, TRIMMED) - 1)) do
+    for _, id in ipairs(redis.call("ZRANGE", finished, 0, math.min(surplus, EVICTED_PER_CALL) - 1)) do
       local record = load_readable(id)
       if record then
-        purge(id, record)
+        delete_task(id, record)
         reopen(id)
       else
         redis.call("ZREM", finished, id)
@@ -112,30 +112,30 @@ end
 
 -- Does a bounded part of what is due in the whole shard. An entry without a record that can be read (the
 -- server evicted it, or somebody deleted or overwrote it) is dropped, so that it cannot hold up the others.
-local SWEEP = 16
+local DUE_PER_INDEX = 16
 
-local function clear(index)
-  local due = redis.call("ZRANGEBYSCORE", index, "-inf", now_text, "LIMIT", 0, SWEEP)
+local function process_due_index(index)
+  local due = redis.call("ZRANGEBYSCORE", index, "-inf", now_text, "LIMIT", 0, DUE_PER_INDEX)
   for _, id in ipairs(due) do
     local record = load_readable(id)
     if not record then
       redis.call("ZREM", index, id)
     elseif index == finished then
-      purge(id, record)
+      delete_task(id, record)
     else
-      catch_up(id, record, now)
+      apply_due(id, record, now)
     end
   end
-  return #due == SWEEP
+  return #due == DUE_PER_INDEX
 end
 
 -- Returns when the next delay or lease ends, and whether there may be more to do.
-local function sweep()
+local function sweep_due()
   local soonest, has_cleared, more = NEVER, false, false
   for i, index in ipairs({ finished, deadlines, leases, delayed }) do -- first what frees memory
     local first = tonumber(redis.call("ZRANGE", index, 0, 0, "WITHSCORES")[2])
     if first and first <= now then
-      has_cleared, more = true, lazy.clear(index) or more
+      has_cleared, more = true, lazy.process_due_index(index) or more
     elseif first and i > 2 then
       soonest = math.min(soonest, first)
     end

@@ -28,14 +28,14 @@ local function make_filters()
   end
 
   -- The start of what follows everything that begins with `prefix`, whose last byte is a separator.
-  local AFTER = { [":"] = ";", [","] = "-" }
+  local SUCCESSOR = { [":"] = ";", [","] = "-" }
 
-  local function past(prefix)
-    return string.sub(prefix, 1, -2) .. AFTER[string.sub(prefix, -1)]
+  local function after_prefix(prefix)
+    return string.sub(prefix, 1, -2) .. SUCCESSOR[string.sub(prefix, -1)]
   end
 
   -- The first of the list's values that comes after `value` in the index of lanes: a binary search.
-  local function next_in(list, value, separator)
+  local function upper_bound(list, value, separator)
     local low, high = 1, #list + 1
     while low < high do
       local middle = math.floor((low + high) / 2)
@@ -49,29 +49,29 @@ local function make_filters()
   end
 
   -- Where the walk goes from a value that the list does not have: to the next one in it, else past all.
-  local function jump(list, value, separator, prefix)
-    local candidate = next_in(list, value, separator)
+  local function skip_to(list, value, separator, prefix)
+    local candidate = upper_bound(list, value, separator)
     if candidate then
       return prefix .. candidate .. separator
     end
-    return prefix == "" and "" or past(prefix)
+    return prefix == "" and "" or after_prefix(prefix)
   end
 
   -- Returns nil for a lane that the agent may claim from, else the place to go on from ("": there is none).
-  local function obstacle(filter, name)
+  local function next_candidate(filter, name)
     local pool, topic, capabilities = string.match(name, "^(.-):(.-):(.*)$")
     local prefix = pool .. ":"
     if filter.pools and not filter.pools.has[pool] then
-      return jump(filter.pools, pool, ":", "")
+      return skip_to(filter.pools, pool, ":", "")
     end
     if filter.topics and not filter.topics.has[topic] then
-      return jump(filter.topics, topic, ":", prefix)
+      return skip_to(filter.topics, topic, ":", prefix)
     end
     if filter.capabilities then
       prefix = prefix .. topic .. ":"
       for capability in string.gmatch(capabilities, "([^,]*),") do
         if not filter.capabilities.has[capability] then
-          return jump(filter.capabilities, capability, ",", prefix)
+          return skip_to(filter.capabilities, capability, ",", prefix)
         end
         prefix = prefix .. capability .. ","
       end
@@ -79,5 +79,5 @@ local function make_filters()
     return nil
   end
 
-  return read_filter, obstacle
+  return read_filter, next_candidate
 end

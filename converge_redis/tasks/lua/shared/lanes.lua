@@ -5,7 +5,7 @@
 --@include core/shard_keys
 --@include tasks/filter
 
-local read_filter, obstacle = make_filters()
+local read_filter, next_candidate = make_filters()
 
 -- Calls `visit(name)` for each lane that the agent may claim from, until it returns true.
 local CHUNK = 16
@@ -14,17 +14,17 @@ local function each_lane(filter, from, visit)
   while from do
     local names = redis.call("ZRANGEBYLEX", lanes, from, "+", "LIMIT", 0, CHUNK)
     from = #names == CHUNK and "(" .. names[CHUNK] or nil
-    local skip_to = nil
+    local target = nil
     for _, name in ipairs(names) do
-      if not (skip_to and is_before(name, skip_to)) then
-        skip_to = obstacle(filter, name)
-        if skip_to == "" or (not skip_to and visit(name)) then
+      if not (target and is_before(name, target)) then
+        target = next_candidate(filter, name)
+        if target == "" or (not target and visit(name)) then
           return
         end
       end
     end
-    if from and skip_to then
-      from = "[" .. skip_to
+    if from and target then
+      from = "[" .. target
     end
   end
 end

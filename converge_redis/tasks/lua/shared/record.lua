@@ -12,7 +12,7 @@
 -- operations/submitting.py lays out the head of a new task, operations/task_replies.py reads all of it.
 --@include core/shard_keys
 
-local MOST_INSIDE = 1024
+local MAX_INLINE_BYTES = 1024
 
 local function is_terminal(record)
   return record.finished ~= nil
@@ -29,7 +29,7 @@ local HEAD = "^(%a+)|(%d*)|([^|]*)|([^|]*)|(%d*)|([^|]*)|(%-?%d*)|(%d*)|([^|]*)|
   .. "(%-?%d*)|(%d*)|([^\n]*)\n()"
 
 -- Not a table: one would be made by every script.
-local function state_of(letter)
+local function state_name(letter)
   return letter == "p" and "pending"
     or letter == "a" and "assigned"
     or letter == "r" and "running"
@@ -40,7 +40,7 @@ local function state_of(letter)
 end
 
 -- Makes a record of its text.
-local function read(text, id)
+local function decode(text, id)
   local letter, submitted, lane, priority, ttl, agent, token, lease, listener, attempts, calls, ended, size,
     rest, at = string.match(text, HEAD)
   if not letter then
@@ -48,7 +48,7 @@ local function read(text, id)
   end
   local record = {
     text = text,
-    state = state_of(letter),
+    state = state_name(letter),
     submitted = submitted,
     lane = lane == "" and "::" or lane,
     priority = priority == "" and "0" or priority,
@@ -60,10 +60,10 @@ local function read(text, id)
     attempts = attempts ~= "" and attempts or nil,
     calls = calls ~= "" and calls or nil,
     size = size ~= "" and tonumber(size) or nil,
-    body = string.sub(text, at),
+    payloads = string.sub(text, at),
   }
   if rest ~= "" then
-    record.is_rare = true
+    record.has_optional = true
     for name, value in string.gmatch(rest, "([%a_]+)=([^|]*)|") do
       record[name] = unescape(value)
     end
@@ -78,7 +78,7 @@ end
 
 local function load(id)
   local text = redis.call("GET", tasks .. id)
-  return text and read(text, id) or nil
+  return text and decode(text, id) or nil
 end
 
 -- The same where one record that cannot be read (somebody overwrote it) must not stop the work on others.
@@ -101,8 +101,8 @@ end
 --   claimed                                 when the claim began, where that is not the token
 --   expiries, lost, last_agent              what happened before: expired claims, the last ones
 --   failure                                 a reason given by the rules
-local function rare_parts(record)
-  local RARE = {
+local function encode_optional(record)
+  local OPTIONAL = {
     "timeout",
     "deadline",
     "retries",
@@ -115,7 +115,7 @@ local function rare_parts(record)
     "failure",
   }
   local parts = ""
-  for _, name in ipairs(RARE) do
+  for _, name in ipairs(OPTIONAL) do
     local value = record[name]
     if value and not (name == "claimed" and value == record.token) then
       parts = parts .. name .. "=" .. escape(value) .. "|"
@@ -124,14 +124,14 @@ local function rare_parts(record)
   return parts
 end
 
--- Returns a record as text. Whoever sets one of the rare fields sets `is_rare`: most do without the look.
-local function text_of(record)
+-- Returns a record as text. Whoever sets one of the rare fields sets `has_optional`: most do without the look.
+local function encode(record)
   local letter = record.state == "cancelled" and "x" or string.sub(record.state, 1, 1)
   local lane = record.lane == "::" and "" or record.lane
   local priority = record.priority == "0" and "" or record.priority
   local agent = record.agent and escape(record.agent) or ""
   local token, ended = record.token or "", ""
-  local rest = record.is_rare and rare_parts(record) or ""
+  local rest = record.has_optional and encode_optional(record) or ""
   if record.finished then
     ended = int(record.finished - record.submitted)
     token = token ~= "" and int(token - record.submitted) or ""
@@ -140,49 +140,49 @@ local function text_of(record)
   return letter .. "|" .. record.submitted .. "|" .. lane .. "|" .. priority .. "|"
     .. (record.ttl or "") .. "|" .. agent .. "|" .. token .. "|" .. (record.lease or "") .. "|"
     .. (record.listener or "") .. "|" .. (record.attempts or "") .. "|" .. (record.calls or "") .. "|"
-    .. ended .. "|" .. (record.size or "") .. "|" .. rest .. "\n" .. record.body
+    .. ended .. "|" .. (record.size or "") .. "|" .. rest .. "\n" .. record.payloads
 end
 
 local function save(id, record)
-  record.text = text_of(record)
+  record.text = encode(record)
   redis.call("SET", tasks .. id, record.text)
 end
 
 -- What was submitted, and what came out; nil when there is none.
 local function spec_of(id, record)
-  return record.size and string.sub(record.body, 1, record.size) or redis.call("GET", specs .. id) or nil
+  return record.size and string.sub(record.payloads, 1, record.size) or redis.call("GET", specs .. id) or nil
 end
 
 local function result_of(id, record)
-  local inside = string.sub(record.body, (record.size or 0) + 1)
+  local inside = string.sub(record.payloads, (record.size or 0) + 1)
   return inside ~= "" and inside or record.finished and redis.call("GET", results .. id) or nil
 end
 
 local function put_result(id, record, result)
-  if #result <= MOST_INSIDE then
-    record.body = record.body .. result
+  if #result <= MAX_INLINE_BYTES then
+    record.payloads = record.payloads .. result
   else
     redis.call("SET", results .. id, result)
   end
 end
 
 local function drop_result(id, record)
-  record.body = string.sub(record.body, 1, record.size or 0)
+  record.payloads = string.sub(record.payloads, 1, record.size or 0)
   redis.call("DEL", results .. id)
 end
 
 -- A call whose reply was lost is sent again with the same call id. The record remembers the last four.
 local CALL_LENGTH = 11
 
-local function has_seen(record, call)
+local function seen_call(record, call)
   return record.calls ~= nil and string.find(record.calls, call, 1, true) ~= nil
 end
 
 -- Is the call the last one that changed the record? Then what it did still stands.
-local function is_last(record, call)
+local function is_last_call(record, call)
   return record.calls ~= nil and string.sub(record.calls, 1, CALL_LENGTH) == call
 end
 
-local function remember(record, call)
+local function push_call(record, call)
   return call .. string.sub(record.calls or "", 1, 3 * CALL_LENGTH)
 end

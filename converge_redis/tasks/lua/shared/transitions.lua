@@ -8,7 +8,7 @@ local default_end = int(now + DEFAULT_RETENTION)
 
 local function enter_delayed(id, due)
   redis.call("ZADD", delayed, int(due), id)
-  expect(due)
+  schedule_due(due)
 end
 
 -- Makes a record pending, claimable from `due` on (0: at once). It must be out of all indexes.
@@ -16,7 +16,7 @@ local function enter_pending(id, record, due)
   count("pending", 1)
   record.state = "pending"
   if due > now then
-    record.due, record.is_rare = int(due), true
+    record.due, record.has_optional = int(due), true
     save(id, record)
     enter_delayed(id, due)
   else
@@ -32,21 +32,21 @@ local function set_lease(record)
   ends = ends and latest and math.min(ends, latest) or ends or latest or nil
   if ends then
     record.lease = int(ends)
-    expect(ends)
+    schedule_due(ends)
   end
 end
 
 -- Makes a record assigned; or running, for a claimer that begins at once. It is still to leave its lane,
 -- unless it has, and to enter the indexes of claims. Tokens only grow, also when the server's clock was set
 -- back. The listener ("": none) is told when the claim ends by somebody else's doing.
-local function make_claimed(id, record, agent, call, listener, state)
+local function start_claim(id, record, agent, call, listener, state)
   record.state = state
   record.agent = agent
   record.token = record.token and int(math.max(tonumber(record.token) + 1, now)) or now_text
   record.claimed = now_text
-  record.is_rare = record.is_rare or record.token ~= now_text
+  record.has_optional = record.has_optional or record.token ~= now_text
   record.attempts = record.attempts and int(tonumber(record.attempts) + 1) or "1"
-  record.calls = remember(record, call)
+  record.calls = push_call(record, call)
   record.listener = listener ~= "" and listener or nil
   set_lease(record)
   save(id, record)
@@ -55,57 +55,57 @@ end
 -- pending -> assigned
 local function assign(id, record, agent, call)
   leave(id, record)
-  make_claimed(id, record, agent, call, "", "assigned")
+  start_claim(id, record, agent, call, "", "assigned")
   redis.call("ZADD", leases, record.lease or "+inf", id)
   redis.call("ZADD", claims .. agent, record.token, id)
   count("assigned", 1)
 end
 
 -- Tells the holder, if somebody listens for it, that its claim ends by somebody else's doing.
-local function tell_holder(id, record)
+local function notify_holder(id, record)
   if record.listener then
-    tell(record.listener, "lost " .. record.token .. " " .. id)
+    notify(record.listener, "lost " .. record.token .. " " .. id)
   end
 end
 
 -- assigned, running -> pending: given back, or expired.
-local function unassign(id, record, due)
+local function end_claim(id, record, due)
   leave(id, record)
-  record.last_agent, record.is_rare = record.agent, true
+  record.last_agent, record.has_optional = record.agent, true
   record.agent, record.claimed, record.lease, record.listener = nil, nil, nil, nil
   enter_pending(id, record, due)
 end
 
 -- Tells those who wait for a task that it has ended, with the whole of it unless that is much.
-local MOST_TOLD_BYTES = 16 * 1024
-local MOST_TOLD_AT_ONCE = 1000
+local MAX_MESSAGE_BYTES = 16 * 1024
+local LISTENERS_PER_POP = 1000
 
-local function tell_watchers(id, record)
-  local heard = redis.call("SPOP", watchers .. id, MOST_TOLD_AT_ONCE)
+local function notify_watchers(id, record)
+  local heard = redis.call("SPOP", watchers .. id, LISTENERS_PER_POP)
   if #heard == 0 then
     return
   end
   local parts = { "done" }
   local size = #record.text
   size = record.size and size or size + redis.call("STRLEN", specs .. id)
-  size = #record.body > (record.size or 0) and size or size + redis.call("STRLEN", results .. id)
-  local row = size <= MOST_TOLD_BYTES and task_reply(id, record) or { id }
+  size = #record.payloads > (record.size or 0) and size or size + redis.call("STRLEN", results .. id)
+  local row = size <= MAX_MESSAGE_BYTES and task_reply(id, record) or { id }
   for i, part in ipairs(row) do
     parts[i + 1] = #(part or "") .. ":" .. (part or "")
   end
   local message = table.concat(parts, " ")
   repeat
     for _, listener in ipairs(heard) do
-      tell(listener, message)
+      notify(listener, message)
     end
-    heard = #heard < MOST_TOLD_AT_ONCE and {} or redis.call("SPOP", watchers .. id, MOST_TOLD_AT_ONCE)
+    heard = #heard < LISTENERS_PER_POP and {} or redis.call("SPOP", watchers .. id, LISTENERS_PER_POP)
   until #heard == 0
 end
 
 -- Makes a record completed, failed or cancelled, with a result or nil. Returns when its retention ends: it is
 -- still to leave the indexes of its state before, unless it has, and to enter `finished`; its watchers are
 -- still to be told.
-local function make_finished(id, record, state, result)
+local function finish(id, record, state, result)
   if record.deadline then
     redis.call("ZREM", deadlines, id)
   end
@@ -122,7 +122,7 @@ end
 -- pending, assigned, running -> completed, failed, cancelled; tells those who wait.
 local function settle(id, record, state, result)
   leave(id, record)
-  redis.call("ZADD", finished, make_finished(id, record, state, result), id)
+  redis.call("ZADD", finished, finish(id, record, state, result), id)
   count(state, 1)
-  tell_watchers(id, record)
+  notify_watchers(id, record)
 end
