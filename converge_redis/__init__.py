@@ -1,6 +1,7 @@
 """Fleets of agents share tasks, claims and pools through Redis or Valkey.
 
-All public names come from here, and load on first use; the modules carry the names of the in-memory interface.
+All public names come from here, and load on first use; the modules carry the names of the in-memory
+interface.
 """
 
 from typing import TYPE_CHECKING

@@ -39,7 +39,7 @@ def main() -> None:
             for agent, reason in call.refusals.items():
                 say(f"{agent} refuses: {reason}")
             best = min(call.proposals, key=lambda proposal: proposal.content["days"])
-            net.accept(task_id, best.agent_id, initiator_id="manager")
+            net.accept(task_id, best.agent_id, by="manager")
         done = tasks.wait(task_id, 20)
         if done is not None:
             say(f"{done.assigned_to} has {done.result}")

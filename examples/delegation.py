@@ -32,7 +32,7 @@ def main() -> None:
             say(f"refused: {error.reason}")
         tasks.cancel_task("handed on")
         tasks.wait_all(names[2:], 60)
-        say(f"the owner cuts the lead off: {rights.revoke(first, 'owner')}")
+        say(f"the owner cuts the lead off: {rights.revoke(first, by='owner')}")
         tasks.cancel_task("cut off")
 
 

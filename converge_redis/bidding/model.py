@@ -100,7 +100,8 @@ class AuctionTerms:
         if sign * self.start_price < sign * limit:
             bound = "from" if self.direction == "max" else "up to"
             raise InvalidValueError(
-                f"start_price must be {bound} the reserve {short_repr(limit)}, not {short_repr(self.start_price)}"
+                f"start_price must be {bound} the reserve {short_repr(limit)}, "
+                f"not {short_repr(self.start_price)}"
             )
 
     def as_arguments(self) -> tuple[str, ...]:
@@ -124,8 +125,8 @@ class Bid:
 
     Attributes:
         agent_id: The agent that bids.
-        amount: The amount; in a Dutch auction the limit of the bidder that accepted the price. None: a commitment
-            that was not revealed.
+        amount: The amount; in a Dutch auction the limit of the bidder that accepted the price. None: a
+            commitment that was not revealed.
         content: Its content.
         sequence: Its number among the bids of the auction, from 1 on.
         timestamp: When it was made (server time, Unix seconds).

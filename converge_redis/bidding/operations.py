@@ -70,10 +70,11 @@ def submit_bid(
 ) -> Procedure[bool]:
     """Bid.
 
-    In a sealed auction an agent has one bid, which a later one replaces. With commitments, only a digest (SHA-256,
-    with a nonce of 256 random bits) leaves this process before the close, and only this protocol object can
-    reveal the bid. In an English auction a bid must beat the standing one by the increment, and the leader cannot
-    outbid itself. In a Dutch auction the bid accepts the price, with the amount as its limit.
+    In a sealed auction an agent has one bid, which a later one replaces. With commitments, only a digest
+    (SHA-256, with a nonce of 256 random bits) leaves this process before the close, and only this protocol
+    object can reveal the bid. In an English auction a bid must beat the standing one by the increment, and
+    the leader cannot outbid itself. In a Dutch auction the bid accepts the price, with the amount as its
+    limit.
 
     Args:
         agent_id: The agent that bids.
@@ -162,8 +163,8 @@ def resolve(auction: AuctionContext) -> Procedure[str | None]:
 def award(auction: AuctionContext, task_id: str) -> Procedure[str | None]:
     """Do as `resolve` does, and give the winner the claim on a task, in the same script.
 
-    The winner finds its claim, with the token, by ``TaskManager.list_claims``. A second award of the same task
-    has no effect.
+    The winner finds its claim, with the token, by ``TaskManager.list_claims``. A second award of the same
+    task has no effect.
 
     Args:
         task_id: The task, pending or delayed; with several shards the one for which the protocol was made.
@@ -179,7 +180,8 @@ def award(auction: AuctionContext, task_id: str) -> Procedure[str | None]:
     validate_id("task_id", task_id)
     if auction.namespace.keys.shard_of(task_id) != auction.shard:
         raise ConfigurationError(
-            f"task {task_id!r} is in another shard than auction {auction.auction_id!r}; make the protocol with "
+            f"task {task_id!r} is in another shard than auction {auction.auction_id!r}; make the protocol "
+            f"with "
             "task_id=, in all processes"
         )
     return (yield from _resolve(auction, _AWARD, (call_id(),), (task_id,)))

@@ -46,11 +46,11 @@ class _AuctionProtocol(ABC, Generic[S]):
         """Make the protocol of an auction with these terms; the first act opens the auction.
 
         Args:
-            auction_type: One of `AuctionType`. Sealed: the highest bid wins and pays its own amount (first price)
-                or the second highest one (second price; Vickrey, Counterspeculation, Auctions, and Competitive
-                Sealed Tenders, 1961), with ties to the earliest bid; a sole bidder pays the reserve, or 0 where
-                there is none. English: bids rise, and the last one wins. Dutch: the price falls until a bid
-                accepts it.
+            auction_type: One of `AuctionType`. Sealed: the highest bid wins and pays its own amount (first
+                price) or the second highest one (second price; Vickrey, Counterspeculation, Auctions, and
+                Competitive Sealed Tenders, 1961), with ties to the earliest bid; a sole bidder pays the
+                reserve, or 0 where there is none. English: bids rise, and the last one wins. Dutch: the price
+                falls until a bid accepts it.
             store: Where the state is; None: the default store.
             auction_id: Its id; None: a new one, see the attribute ``auction_id``.
             task_id: The task that `award` will give to the winner; needed where the store has several shards.
@@ -58,8 +58,8 @@ class _AuctionProtocol(ABC, Generic[S]):
             reserve: A bid that does not reach it cannot win.
             increment: English: by how much a bid must beat the standing one; None: by any amount.
             start_price: Dutch: the price at the opening.
-            decrement: Dutch: by how much the price falls at each tick, or rises with direction ``"min"``, until
-                it is the reserve.
+            decrement: Dutch: by how much the price falls at each tick, or rises with direction ``"min"``,
+                until it is the reserve.
             tick_sec: Dutch: seconds between ticks.
             deadline_sec: Seconds from the opening to the close; None: `resolve` closes it, or `quiet_sec` or
                 `hard_close_sec` do.
@@ -143,7 +143,7 @@ class _AuctionProtocol(ABC, Generic[S]):
 
 
 class BiddingProtocol(_AuctionProtocol[RedisStore], Blocking):
-    """One auction, for blocking code; all processes with the same namespace and id take part in the same one."""
+    """One auction, for blocking code; all processes with the same namespace and id share it."""
 
     def _validated_store(self, store: RedisStore | None) -> RedisStore:
         return blocking_store(self, store)

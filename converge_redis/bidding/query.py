@@ -68,8 +68,8 @@ def get_auction(auction: AuctionContext) -> Operation[AuctionSnapshot | None]:
     """Read the auction.
 
     Returns:
-        A snapshot, which for a sealed auction shows nothing about its bids; None when it was not opened yet, or
-        was deleted after its retention.
+        A snapshot, which for a sealed auction shows nothing about its bids; None when it was not opened yet,
+        or was deleted after its retention.
     """
     return auction_operation(
         auction,
@@ -106,12 +106,12 @@ def wait_for_update(
 
     Args:
         timeout: The most seconds to wait; None: no limit.
-        since: The snapshot that the caller knows; a later one is returned at once. None: the auction at the time
-            of the call.
+        since: The snapshot that the caller knows; a later one is returned at once. None: the auction at the
+            time of the call.
 
     Returns:
-        A snapshot with the change; at once when the auction is closed. None when the time is up, or the auction
-        is unknown.
+        A snapshot with the change; at once when the auction is closed. None when the time is up, or the
+        auction is unknown.
 
     Raises:
         StoreClosedError: The store was closed meanwhile.

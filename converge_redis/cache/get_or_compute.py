@@ -43,7 +43,7 @@ MAX_ERROR_LENGTH = 2000
 
 @dataclass(slots=True, eq=False)
 class _Computation:
-    """A computation of the caller's, visible to all that it calls; tasks that it leaves behind see its end."""
+    """A computation in progress, in a context variable: code that it calls sees it, and sees when it ends."""
 
     cache: CacheContext
     name: str
@@ -66,27 +66,27 @@ def get_or_compute(
 ) -> Procedure[T]:
     """Return the value under a key; where there is none, compute it, once for all processes that ask.
 
-    The others wait until the server reports that it is there. When the process that computes dies, one other takes
-    over within ``lock_ttl``; a computation that takes longer than that keeps its lock.
+    The others wait until the server reports that it is there. When the process that computes dies, one other
+    takes over within ``lock_ttl``; a computation that takes longer than that keeps its lock.
 
     Args:
         key: The key.
         fn: Computes the value; called without arguments, and awaited on asyncio if it returns an awaitable.
         ttl: Seconds for which the value is fresh.
-        stale_ttl: Seconds after that for which it is still served while one caller computes it anew: that caller
-            waits for the new value, all others get the stale one at once.
+        stale_ttl: Seconds after that for which it is still served while one caller computes it anew: that
+            caller waits for the new value, all others get the stale one at once.
         tags: Groups to which the value belongs, for `delete_tags`; at most 100.
         lock_ttl: Seconds after which another caller computes when this process has died, at least 0.1.
-        on_error: What the caller that computes gets when ``fn`` raises: ``"raise"``: the error; ``"stale"``: the
-            stale value if there is one, else the error.
+        on_error: What the caller that computes gets when ``fn`` raises: ``"raise"``: the error; ``"stale"``:
+            the stale value if there is one, else the error.
 
     Returns:
         The value, as `fn` returned it or as it was stored.
 
     Raises:
         ComputeFailedError: The computation for which this call waited has failed, in another process.
-        InvalidTypeError, InvalidValueError, PayloadTooLargeError: An argument is malformed, ``fn`` asks for this
-            key itself, or the computed value cannot be stored.
+        InvalidTypeError, InvalidValueError, PayloadTooLargeError: An argument is malformed, ``fn`` asks for
+            this key itself, or the computed value cannot be stored.
     """
     computation = _validate(cache, key, fn, ttl, stale_ttl, tags, lock_ttl, on_error)
     return _get_or_compute(cache, computation, None)
@@ -166,7 +166,8 @@ def _get_or_compute(cache: CacheContext, wanted: _Wanted, entries: NearEntries |
     computations = _computations.get()
     if any(one.cache is cache and one.name == wanted.name and not one.is_over for one in computations):
         raise InvalidValueError(
-            f"key {wanted.name.removeprefix(cache.prefix)!r} is asked for by its own computation, and would wait "
+            f"key {wanted.name.removeprefix(cache.prefix)!r} is asked for by its own computation, and would "
+            f"wait "
             "for itself"
         )
     request = CacheRequest(wanted.name, call_id(), wanted.lock_ms, cache.early_factor(), wanted.tags)

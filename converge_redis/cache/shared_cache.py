@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Generic, TypeVar, overload
 
+from converge_redis.cache import get_or_compute as compute_ops
 from converge_redis.cache import operations
 from converge_redis.cache.cached_function import (
     AsyncCachedFunction,
@@ -15,7 +16,7 @@ from converge_redis.cache.cached_function import (
     TagsOf,
 )
 from converge_redis.cache.entries import DEFAULT_PREFIX, CacheContext, find_near
-from converge_redis.cache.get_or_compute import DEFAULT_LOCK_TTL, get_or_compute, get_or_compute_near
+from converge_redis.cache.get_or_compute import DEFAULT_LOCK_TTL
 from converge_redis.cache.statistics import CacheCounters, CacheStatistics
 from converge_redis.observability.metrics import CoordinationMetrics
 from converge_redis.store.async_redis_store import AsyncRedisStore
@@ -50,8 +51,8 @@ class _Cache(ABC, Generic[S]):
         Args:
             store: Where the values are; None: the default store.
             prefix: The prefix of its keys; caches with different prefixes are separate, their tags too.
-            early: How eagerly an entry is computed again before it expires, by one caller, while the others still
-                get it: the earlier, the longer its computation took. It is the beta of XFetch
+            early: How eagerly an entry is computed again before it expires, by one caller, while the others
+                still get it: the earlier, the longer its computation took. It is the beta of XFetch
                 (``docs/cache.md``), where 1 is recommended; 0: not before it expires.
             coordination_metrics: Where to report measurements; see `CoordinationMetrics`.
 
@@ -89,7 +90,9 @@ class SharedCache(_Cache[RedisStore], Blocking):
         return blocking_store(self, store)
 
     get = near_cached_method(operations.get, operations.get_near, find_near)
-    get_or_compute = near_cached_method(get_or_compute, get_or_compute_near, find_near)
+    get_or_compute = near_cached_method(
+        compute_ops.get_or_compute, compute_ops.get_or_compute_near, find_near
+    )
     put = method(operations.put)
     delete = method(operations.delete)
     delete_tags = method(operations.delete_tags)
@@ -110,9 +113,10 @@ class SharedCache(_Cache[RedisStore], Blocking):
 
         Args:
             ttl: See `get_or_compute`.
-            key: The key, as a format string with the names of the function's arguments (``"user:{user_id}"``), or
-                a function of the same arguments that returns it. None: made of the module and name of the
-                function and all its arguments, which must be of types that the store accepts.
+            key: The key, as a format string with the names of the function's arguments
+                (``"user:{user_id}"``), or a function of the same arguments that returns it. None: made of the
+                module and name of the function and all its arguments, which must be of types that the store
+                accepts.
             tags: The tags, or a function of the same arguments that returns them.
             stale_ttl: See `get_or_compute`.
             lock_ttl: See `get_or_compute`.
@@ -133,7 +137,9 @@ class AsyncSharedCache(_Cache[AsyncRedisStore], Asynchronous):
         return async_store(self, store)
 
     get = async_near_cached_method(operations.get, operations.get_near, find_near)
-    _get_or_compute = async_near_cached_method(get_or_compute, get_or_compute_near, find_near)
+    _get_or_compute = async_near_cached_method(
+        compute_ops.get_or_compute, compute_ops.get_or_compute_near, find_near
+    )
     put = async_method(operations.put)
     delete = async_method(operations.delete)
     delete_tags = async_method(operations.delete_tags)
@@ -195,7 +201,7 @@ class AsyncSharedCache(_Cache[AsyncRedisStore], Asynchronous):
         lock_ttl: float = DEFAULT_LOCK_TTL,
         on_error: str = "raise",
     ) -> AsyncDecorator:
-        """Decorate a coroutine function: its results are shared by all processes; see `SharedCache.cached`."""
+        """Decorate a coroutine function: all processes share its results; see `SharedCache.cached`."""
 
         def decorate(function: Callable[P, Awaitable[T]]) -> AsyncCachedFunction[P, T]:
             options = {"stale_ttl": stale_ttl, "lock_ttl": lock_ttl, "on_error": on_error}

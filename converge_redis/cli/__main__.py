@@ -1,4 +1,4 @@
-"""python -m converge_redis.cli"""
+"""Run the command line: ``python -m converge_redis.cli``."""
 
 from converge_redis.cli import main
 

@@ -178,9 +178,9 @@ def worker(
 ) -> None:
     """Work on tasks with a function of yours.
 
-    HANDLER is called with each task, and returns its result. It may be a coroutine function. Modules are searched
-    in the working directory too. A filter that is not given is not applied. SIGTERM and SIGINT (Ctrl-C) let
-    running handlers finish, and end the worker.
+    HANDLER is called with each task, and returns its result. It may be a coroutine function. Modules are
+    searched in the working directory too. A filter that is not given is not applied. SIGTERM and SIGINT
+    (Ctrl-C) let running handlers finish, and end the worker.
     """
     import logging  # noqa: PLC0415
     import socket  # noqa: PLC0415

@@ -50,16 +50,16 @@ class _Ballot(ABC, Generic[S]):
             store: Where the state is; None: the default store.
             vote_id: Its id; None: a new one, see the attribute ``vote_id``.
             options: The options, which count by value. None: any value but None.
-            voters: The agents that may vote, each with weight one, or a mapping to integer weights; frozen at the
-                opening. None: any agent may vote.
+            voters: The agents that may vote, each with weight one, or a mapping to integer weights; frozen at
+                the opening. None: any agent may vote.
             method: How the votes decide, one of `VotingMethod`; ties are no decision.
             quorum: How many agents must vote for a decision; None: one.
             threshold: The part of the weight that a supermajority needs: a ``Fraction``, or a number that is
                 replaced by the nearest fraction with a denominator of at most 10,000.
             revisable: Whether a vote may be changed until the close.
             secret: Whether votes cannot be read before the close.
-            deadline_sec: Seconds from the opening to the close; None: it closes by `close`, or when all voters
-                have voted for good.
+            deadline_sec: Seconds from the opening to the close; None: it closes by `close`, or when all
+                voters have voted for good.
             coordination_metrics: Where to report measurements; see `CoordinationMetrics`.
 
         Raises:
@@ -126,8 +126,8 @@ class _Ballot(ABC, Generic[S]):
 class Ballot(_Ballot[RedisStore], Blocking):
     """One vote of many agents, for blocking code; all processes with the same namespace and id share it.
 
-    Each agent has one vote. The ballot closes at its deadline, by `close`, or when all agents on the roll have
-    voted for good.
+    Each agent has one vote. The ballot closes at its deadline, by `close`, or when all agents on the roll
+    have voted for good.
     """
 
     def _validated_store(self, store: RedisStore | None) -> RedisStore:

@@ -28,7 +28,7 @@ class BallotContext:
 
 
 def encode_terms(namespace: Namespace, terms: BallotTerms) -> tuple[list[str | bytes], list[str]]:
-    """Return the terms and the roll as ``open_ballot.lua`` takes them; the terms end with a digest of both."""
+    """Return the terms and the roll as ``open_ballot.lua`` takes them; the last term is a digest of both."""
     fields: dict[str, str] = {
         "method": str(terms.method),
         "quorum": str(terms.quorum or 1),

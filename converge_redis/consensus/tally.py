@@ -50,8 +50,8 @@ def tally(
     Args:
         method: One of `VotingMethod`. Majority: more than half of the weight that was cast; plurality: more
             than any other option; supermajority: at least the threshold's part of it; unanimous: all of it;
-            approval: a vote is a list of options, and the option with most approvals wins (Brams and Fishburn,
-            Approval Voting, 1978).
+            approval: a vote is a list of options, and the option with most approvals wins (Brams and
+            Fishburn, Approval Voting, 1978).
         votes: The options with the weights of the voters.
         quorum: How many agents must vote for a decision; None: one.
         threshold: The part of the weight that a supermajority needs.

@@ -155,7 +155,7 @@ def accept(
     by: str | None = None,
     strict: bool = False,
 ) -> Operation[bool]:
-    """Award a task to an agent that has proposed: it holds the claim from then on, and all waiters are notified.
+    """Award a task to an agent that has proposed: it holds the claim from then on. All waiters are notified.
 
     The contractor finds its claim, with the token, by ``TaskManager.list_claims``.
 

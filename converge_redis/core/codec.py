@@ -1,8 +1,8 @@
 """The codec: payloads as msgpack with five extension types; decoding executes nothing.
 
-It encodes None, bool, int (64 bits), float, str, bytes, list, dict, tuple, set, frozenset and datetime, and in
-stored values also instances of the store's registered types. Anything else raises an error that names the part
-of the payload.
+It encodes None, bool, int (64 bits), float, str, bytes, list, dict, tuple, set, frozenset and datetime, and
+in stored values also instances of the store's registered types. Anything else raises an error that names the
+part of the payload.
 """
 
 import datetime
@@ -120,7 +120,7 @@ class Codec:
         raise TypeError(f"cannot store {type(value).__name__}")
 
     def _sorted(self, members: set[Any] | frozenset[Any]) -> list[Any]:
-        """Return the members of a set in an order that depends on their values only: equal sets, equal bytes."""
+        """Return a set's members in an order that depends only on their values: equal sets are equal bytes."""
         return sorted(members, key=lambda member: self._pack(member, 0, True))
 
     def _value(self, depth: int, code: int, data: bytes) -> Any:
@@ -131,7 +131,8 @@ class Codec:
             raise ValueError(f"unknown extension type {code}")
         if depth >= MAX_NESTING:
             raise ValueError(f"it is nested deeper than {MAX_NESTING} levels")
-        # Not unpackb, which takes tens of kilobytes of the C stack: some hundred levels would crash the process.
+        # Not unpackb, which takes tens of kilobytes of the C stack: some hundred levels would crash the
+        # process.
         unpacker = msgpack.Unpacker(
             ext_hook=partial(self._value, depth + 1),
             strict_map_key=False,
@@ -176,7 +177,8 @@ class Codec:
                 hint = "; register it with the store (types=)" if is_typed(part) else ""
                 return InvalidTypeError(
                     f"{where} has the type {type(part).__module__}.{type(part).__qualname__}, which cannot "
-                    f"be stored: {short_repr(part)}; use None, bool, int, float, str, bytes, list, dict, tuple, "
+                    f"be stored: {short_repr(part)}; use None, bool, int, float, str, bytes, list, dict, "
+                    f"tuple, "
                     f"set, datetime{hint}"
                 )
         return InvalidValueError(f"{field} cannot be stored: {error}: {short_repr(value)}")

@@ -1,12 +1,12 @@
 """Key names: every key of the package, and who owns it.
 
 This is the one place where core knows the features: key names of all of them are one table, so that no two
-can collide and an operator finds each one explained. ``core/lua/shared/shard_keys.lua`` derives the same names
-in scripts.
+can collide and an operator finds each one explained. ``core/lua/shared/shard_keys.lua`` derives the same
+names in scripts.
 
 All keys of a shard carry its hash tag ``{<namespace>:<shard>}``, so that one script can use them together on
-a cluster. A name has at most one part of user text that is not percent-encoded (RFC 3986), and that part comes
-last, so that no id can forge the key of another.
+a cluster. A name has at most one part of user text that is not percent-encoded (RFC 3986), and that part
+comes last, so that no id can forge the key of another.
 """
 
 from binascii import crc_hqx
@@ -29,7 +29,8 @@ _TASK_KEYS = (
     "reopened:",  # + id: string, for a moment: a finished task was requeued or deleted; near copies watch it
 )
 
-# Waiters, claimers and listeners; these keys expire unless they are renewed (notifications/lua/shared/notify.lua).
+# Waiters, claimers and listeners; these keys expire unless they are renewed
+# (notifications/lua/shared/notify.lua).
 _LISTENER_KEYS = (
     "watchers:",  # + id: set, the listeners to notify when the task is finished
     "listeners",  # sorted set, listeners with waiting claimers, by the time of their last renewal

@@ -1,7 +1,7 @@
 """Operations: what a method sends and how it reads the reply, as values that do no input or output.
 
-`converge_redis.transport.delivery` sends them for both stores. A method that takes more than one round trip is
-a generator of requests, a `Procedure`; `send` and `send_all` keep the types across ``yield``.
+`converge_redis.transport.delivery` sends them for both stores. A method that takes more than one round trip
+is a generator of requests, a `Procedure`; `send` and `send_all` keep the types across ``yield``.
 """
 
 from collections.abc import Callable, Coroutine, Generator, Sequence

@@ -29,13 +29,14 @@ _AS_TEXT = (
 
 
 class RegisteredTypes:
-    """A registry of types by name. The name and the fields are stored; nothing is imported or run by that name.
+    """A registry of types by name. The name and the fields are stored; no stored name is imported or run.
 
-    A stored field that the type does not have is ignored, a field that is not stored takes its default. Values
-    are validated by pydantic when they are read, with the type's own validators.
+    A stored field that the type does not have is ignored, a field that is not stored takes its default.
+    Values are validated by pydantic when they are read, with the type's own validators.
 
     Args:
-        types: Models and dataclasses, stored under their ``__qualname__``; or a mapping from the names to store.
+        types: Models and dataclasses, stored under their ``__qualname__``; or a mapping from the names to
+            store.
 
     Raises:
         ConfigurationError: An entry is neither, or two have the same name.

@@ -1,9 +1,10 @@
 """Lua scripts: one file per transition, shared parts spliced in, the SHA computed at import.
 
-``Script("tasks/claim")`` is ``tasks/lua/claim.lua`` of this package. A line ``--@include tasks/record`` stands
-for the text of ``tasks/lua/shared/record.lua``, once per script. Redis runs the whole text at each call, so a
-script gets only those definitions of its shared parts that it uses. ``lazy.expire(…)`` calls ``expire``; a
-definition that is named only in this way is made at its first call (``docs/decisions/lean-scripts.md``).
+``Script("tasks/claim")`` is ``tasks/lua/claim.lua`` of this package. A line ``--@include tasks/record``
+stands for the text of ``tasks/lua/shared/record.lua``, once per script. Redis runs the whole text at each
+call, so a script gets only those definitions of its shared parts that it uses. ``lazy.expire(…)`` calls
+``expire``; a definition that is named only in this way is made at its first call
+(``docs/decisions/lean-scripts.md``).
 """
 
 import hashlib

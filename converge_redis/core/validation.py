@@ -58,7 +58,7 @@ def validate_id(field: str, value: Any) -> str:
 
 
 def validate_ids(field: str, values: Any) -> tuple[str, ...]:
-    """Validate a list, tuple or set of ids; see `validate_id`. A single string is refused as a likely slip."""
+    """Validate a list, tuple or set of ids; see `validate_id`. A single string is rejected: a likely slip."""
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
         raise InvalidTypeError(f"{field} must be a list of strings, not {short_repr(values)}")
     return tuple(validate_id(f"{field}[{index}]", value) for index, value in enumerate(values))

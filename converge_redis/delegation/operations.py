@@ -45,12 +45,12 @@ def delegate(
         delegator_id: The agent that delegates.
         delegatee_id: The agent, or the pool, that may act.
         scope: What the delegatee may do: one name, or several; None: the parent's scope.
-        delegation_type: ``"direct"``: `delegatee_id` is an agent; ``"pooled"``: it is a pool, whose members at
-            the time of a check may act.
+        delegation_type: ``"direct"``: `delegatee_id` is an agent; ``"pooled"``: it is a pool, whose members
+            at the time of a check may act.
         parent: The id of the delegation that is passed on; None: the delegator delegates its own authority.
         expires_in_sec: Seconds until the delegation ends; None: when the parent ends.
-        max_depth: How many levels of delegations may follow below this one; 0: it cannot be passed on. None: as
-            many as the parent allows, at most 32.
+        max_depth: How many levels of delegations may follow below this one; 0: it cannot be passed on. None:
+            as many as the parent allows, at most 32.
 
     Returns:
         The id of the delegation.
@@ -87,7 +87,8 @@ def delegate(
             return delegation_id
         reason, subject = reply[1].decode(), reply[2].decode()
         raise DelegationRefusedError(
-            f"agent {delegator_id!r} cannot delegate to {delegatee_id!r}: {_REFUSALS[reason].format(subject)}",
+            f"agent {delegator_id!r} cannot delegate to {delegatee_id!r}: "
+            f"{_REFUSALS[reason].format(subject)}",
             reason,
             delegator_id,
         )

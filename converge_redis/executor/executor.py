@@ -49,11 +49,11 @@ class _Executor(Generic[TM, PM, BP, NP, DP, B]):
             bidding_protocols: By auction id, for `SubmitBid`.
             negotiation_protocol: For `Propose`, `AcceptProposal`, `RejectProposal`.
             delegation_protocol: For `Delegate`, `RevokeDelegation`.
-            votes_store: For `Vote`: a ballot, or a mapping of vote ids to ballots; a plain dict collects lists of
-                ``(agent_id, option)`` by vote id, for `Consensus` in one process.
+            votes_store: For `Vote`: a ballot, or a mapping of vote ids to ballots; a plain dict collects
+                lists of ``(agent_id, option)`` by vote id, for `Consensus` in one process.
             action_policy: Which decisions are executed; None: all.
-            handlers: By class of decision, a function of the decision that is called instead of the method, and
-                whose result is the outcome's. An asynchronous executor awaits coroutine functions.
+            handlers: By class of decision, a function of the decision that is called instead of the method,
+                and whose result is the outcome's. An asynchronous executor awaits coroutine functions.
 
         Raises:
             InvalidTypeError, InvalidValueError: The agent id is malformed.

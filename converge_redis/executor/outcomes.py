@@ -25,8 +25,8 @@ class DecisionOutcome:
     Attributes:
         decision: The decision.
         status: Done; refused: the rules of the task, pool or session do not allow it now; not allowed by the
-            executor's policy; not supported: the executor has neither a manager nor a handler for it; failed: by
-            an error.
+            executor's policy; not supported: the executor has neither a manager nor a handler for it; failed:
+            by an error.
         result: The return value of the method.
         reason: Why it was not done.
         error: The error behind that, if there is one.

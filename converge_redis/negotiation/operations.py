@@ -62,8 +62,8 @@ def create_session(
         deadline_sec: Seconds until the negotiation is closed if it is still open; None: never.
         max_rounds: The most proposals, the first one included; None: 1000.
         turn_order: Whether the participants propose in turn, in the given order (the alternating offers of
-            Rubinstein, Perfect Equilibrium in a Bargaining Model, 1982). All others may accept or reject at any
-            time.
+            Rubinstein, Perfect Equilibrium in a Bargaining Model, 1982). All others may accept or reject at
+            any time.
 
     Returns:
         The id of the negotiation, which is kept for the store's ``retention_sec`` after its end.
@@ -76,7 +76,8 @@ def create_session(
     agents = list(dict.fromkeys((initiator_id, *validate_ids("participants", participants))))
     if not 2 <= len(agents) <= MAX_PARTICIPANTS:
         raise InvalidValueError(
-            f"participants must list at least one other agent, and 1000 at most, not {short_repr(participants)}"
+            "participants must list at least one other agent, and 1000 at most, "
+            f"not {short_repr(participants)}"
         )
     if not isinstance(turn_order, bool):
         raise InvalidTypeError(f"turn_order must be True or False, not {short_repr(turn_order)}")

@@ -1,4 +1,4 @@
-"""The listener: receives the server's messages for one process and event loop, and hands them to its parts."""
+"""The listener: receives the server's messages of one event loop and routes them to its parts."""
 
 import asyncio
 import contextlib
@@ -49,7 +49,7 @@ class ListenerPart:
         return ()
 
     def on_subscribed(self) -> None:
-        """Called when the channels are acknowledged, at first and after each reconnect: messages may be lost."""
+        """Called when the channels are subscribed, and again after each reconnect: messages may be lost."""
 
     def fail_all(self, error: BaseException) -> None:
         """End all waiting calls with an error."""
@@ -195,7 +195,7 @@ class Listener:
                         await part.unregister()
 
     def run_detached(self, operation: Operation[None]) -> None:
-        """Execute an operation after all calls in flight, without a caller that awaits it; in the event loop."""
+        """Execute an operation after all calls in flight; no caller awaits it. Call it in the event loop."""
         task = asyncio.get_running_loop().create_task(self._run_detached(operation))
         self._detached.add(task)
         task.add_done_callback(self._detached.discard)

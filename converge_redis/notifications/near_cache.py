@@ -12,10 +12,10 @@ class NearCache:
     """Keep what was read in the process, and have the server report when it changes.
 
     The server reports each change of the namespace's values, pools and results to each process with a near
-    cache (``CLIENT TRACKING`` in broadcast mode): use it where reads outnumber writes. An entry is dropped when
-    it is reported as changed, or expires; all entries are dropped when the connection that receives the reports
-    is lost. A write is visible to all readers after the time that one message takes; a half-open connection is
-    detected within 4 seconds.
+    cache (``CLIENT TRACKING`` in broadcast mode): use it where reads outnumber writes. An entry is dropped
+    when it is reported as changed, or expires; all entries are dropped when the connection that receives the
+    reports is lost. A write is visible to all readers after the time that one message takes; a half-open
+    connection is detected within 4 seconds.
 
     Attributes:
         max_entries: The most entries.

@@ -18,7 +18,7 @@ from converge_redis.transport.delivery import raise_for
 from converge_redis.transport.pipelined_connection import PipelinedConnection
 
 PING_AFTER = 15.0
-"""Seconds of silence after which the connection is pinged; it is closed when no answer comes for as long again."""
+"""Seconds of silence before the connection is pinged; it is closed when no reply comes for as long again."""
 
 PING_AFTER_TRACKING = 2.0
 """The same where a near cache depends on it: its entries may be stale for as long."""

@@ -242,7 +242,7 @@ class Waiters(Generic[K, T]):
                 self._timers[key] = loop.call_later(observation.due_in, self.read_again, key)
 
     def _on_unknown(self, key: K, observers: list[Waiter[K, T]]) -> None:
-        """Resolve the waiters that were there before an unknown key was read; it may have been created since."""
+        """Resolve the waiters that were there before an unknown key was read; it may exist by now."""
         for waiter in self._drop(key):
             if waiter in observers:
                 waiter.resolve(key, None)

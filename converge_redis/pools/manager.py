@@ -27,8 +27,8 @@ class _PolicyRegistration:
         It stays in this manager and is never stored: each process that joins such pools registers its own.
 
         Args:
-            name: The name in the pools' specifications: that of `CustomAdmission`, or of the object with which
-                the pool was created (its attribute ``name``, else the name of its class).
+            name: The name in the pools' specifications: that of `CustomAdmission`, or of the object with
+                which the pool was created (its attribute ``name``, else the name of its class).
             policy: An object with ``can_admit(agent_id, pool) -> bool``, a plain function. If it also has
                 ``get_trust(agent_id) -> float``, it is the trust provider of these pools too.
 

@@ -78,12 +78,12 @@ def _is_digest(token: str) -> bool:
 class TokenAdmission(BaseModel):
     """Admit agents that present one of the tokens.
 
-    The tokens are secrets, of which only digests are kept, also in this object. Make them long and random, for
-    instance with ``secrets.token_urlsafe()``: a reader of the store can try guesses against the digests.
+    The tokens are secrets, of which only digests are kept, also in this object. Make them long and random,
+    for instance with ``secrets.token_urlsafe()``: a reader of the store can try guesses against the digests.
 
     Attributes:
-        tokens: At most 10,000; each is replaced at once by ``"sha256:"`` and its digest in hexadecimal digits.
-            Such digests may be given in place of tokens.
+        tokens: At most 10,000; each is replaced at once by ``"sha256:"`` and its digest in hexadecimal
+            digits. Such digests may be given in place of tokens.
     """
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)

@@ -117,9 +117,10 @@ def join_pool(
 ) -> Procedure[None]:
     """Make an agent a member of a pool, if the pool admits it; a member stays one.
 
-    The server enforces whitelist, token and ``max_agents``, however many agents join at the same time. A policy
-    that is a Python object, and the trust provider, are called in this process, as plain functions that block an
-    event loop; they are called again when the pool's members change before the agent has joined.
+    The server enforces whitelist, token and ``max_agents``, however many agents join at the same time. A
+    policy that is a Python object, and the trust provider, are called in this process, as plain functions
+    that block an event loop; they are called again when the pool's members change before the agent has
+    joined.
 
     Args:
         agent_id: The agent.
@@ -324,8 +325,8 @@ def list_pools(pools: PoolContext, *, limit: int | None = None) -> Procedure[lis
 def delete_pool(pools: PoolContext, pool_id: str) -> Procedure[bool]:
     """Delete a pool, and with it the memberships of its agents.
 
-    The pool is gone at once. Its members are then removed in batches. When that is interrupted, the next call for
-    the same id continues it, and so does, a minute later, every creation or deletion of a pool.
+    The pool is gone at once. Its members are then removed in batches. When that is interrupted, the next call
+    for the same id continues it, and so does, a minute later, every creation or deletion of a pool.
 
     Args:
         pool_id: The pool.

@@ -33,18 +33,19 @@ class AbstractStore(ABC, Generic[C]):
         Args:
             client: A client of redis-py without ``decode_responses``. The caller keeps it, and closes it.
             namespace: The prefix of all keys.
-            shards: The number of hash slots over which tasks spread; the same in all stores of a namespace. With
-                one shard, the order of priority is strict over all tasks.
+            shards: The number of hash slots over which tasks spread; the same in all stores of a namespace.
+                With one shard, the order of priority is strict over all tasks.
             payload_limit: The largest payload, in bytes once encoded.
             claim_ttl_sec: The lease of tasks that set none, in seconds; None: their claims do not expire.
             retention_sec: How long finished tasks that do not set it are kept, in seconds.
-            max_finished: The most finished tasks to keep, whatever their retention: those whose retention ends
-                first are deleted first. None: no limit.
-            types: The pydantic models and dataclasses whose instances stored values may hold, stored under their
-                ``__qualname__``; or a mapping from the names to store.
-            compress_above: The bytes above which a stored value is compressed with zstd, which needs the extra
-                ``converge-redis[compression]``; None: none is.
-            near_cache: Keep what was read in this process; see `NearCache`. None: every read goes to the server.
+            max_finished: The most finished tasks to keep, whatever their retention: those whose retention
+                ends first are deleted first. None: no limit.
+            types: The pydantic models and dataclasses whose instances stored values may hold, stored under
+                their ``__qualname__``; or a mapping from the names to store.
+            compress_above: The bytes above which a stored value is compressed with zstd, which needs the
+                extra ``converge-redis[compression]``; None: none is.
+            near_cache: Keep what was read in this process; see `NearCache`. None: every read goes to the
+                server.
 
         Raises:
             ConfigurationError: The client cannot be used.
@@ -92,9 +93,10 @@ class AbstractStore(ABC, Generic[C]):
             types: See the constructor.
             compress_above: See the constructor.
             near_cache: See the constructor.
-            options: Further settings of redis-py's connections, such as ``socket_timeout`` or ``ssl_ca_certs``.
-                ``max_connections`` is the most connections: of the process for `RedisStore`, and of each event
-                loop for `AsyncRedisStore` (default 4, for calls; one more is subscribed).
+            options: Further settings of redis-py's connections, such as ``socket_timeout`` or
+                ``ssl_ca_certs``. ``max_connections`` is the most connections: of the process for
+                `RedisStore`, and of each event loop for `AsyncRedisStore` (default 4, for calls; one more is
+                subscribed).
 
         Raises:
             ConfigurationError: The URL or an option is malformed.

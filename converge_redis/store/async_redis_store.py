@@ -28,9 +28,9 @@ T = TypeVar("T")
 class AsyncRedisStore(AbstractStore[redis.asyncio.Redis], Asynchronous):
     """The connection and the namespace of a fleet, for code on asyncio; also a key-value store.
 
-    Tasks may share it, and so may event loops in several threads: each loop gets connections of its own, and a
-    given client serves the loop that uses the store first. Calls that are made at the same time share writes,
-    each with its own reply or error. Use it as an asynchronous context manager, or call `aclose`.
+    Tasks may share it, and so may event loops in several threads: each loop gets connections of its own, and
+    a given client serves the loop that uses the store first. Calls that are made at the same time share
+    writes, each with its own reply or error. Use it as an asynchronous context manager, or call `aclose`.
     """
 
     def _configure(
@@ -94,7 +94,7 @@ class AsyncRedisStore(AbstractStore[redis.asyncio.Redis], Asynchronous):
         return self
 
     async def aclose(self) -> None:
-        """End all waiting calls, and close the connections that the store made. A second call has no effect."""
+        """End all waiting calls and close the connections that the store made. Idempotent."""
         with self._lock:
             self._is_closed = True
             runners, self._runners = self._runners, {}

@@ -37,8 +37,8 @@ class AsyncRunner:
 
     Args:
         client: The client.
-        owns_client: Whether the client was made for this runner, which then closes it, and knows that it sends
-            no command twice by itself.
+        owns_client: Whether the client was made for this runner, which then closes it, and knows that it
+            sends no command twice by itself.
         connections: The most connections for calls.
         namespace: The namespace.
         near_cache: The settings of the near cache; None: it is off.

@@ -56,8 +56,8 @@ class AsyncManager(_OnStore, Asynchronous):
     """An object that works on a store, for code on asyncio.
 
     Args:
-        store: Where the state is; None: `default_async_store`, on ``CONVERGE_REDIS_URL`` or else this process's
-            embedded server.
+        store: Where the state is; None: `default_async_store`, on ``CONVERGE_REDIS_URL`` or else this
+            process's embedded server.
         coordination_metrics: Where to report measurements; see `CoordinationMetrics`.
 
     Raises:

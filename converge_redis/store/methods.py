@@ -1,12 +1,13 @@
 """Methods made from operation builders, which hold the signature, the docstring and the types.
 
 ``claim = method(claim.claim)`` makes a blocking method, ``async_method`` one for asyncio. The builder's first
-parameter is what the object works on, its `_target`: the namespace, or one auction or ballot. The others are the
-parameters of the method.
+parameter is what the object works on, its `_target`: the namespace, or one auction or ballot. The others are
+the parameters of the method.
 """
 
 import functools
 import inspect
+import types
 import typing
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
@@ -216,6 +217,14 @@ def async_stream_method(builder: "StreamBuilder[P, T]") -> "Method[P, AsyncItera
     return _signed(call, builder, AsyncIterator[_emitted_type(builder)])  # type: ignore[misc]
 
 
+def _result_type(builder: Callable[..., Any]) -> Any:
+    """Return T of the ``Operation[T]``, ``Procedure[T]`` or ``Call[T]`` that a builder returns."""
+    returned = typing.get_type_hints(builder)["return"]
+    if typing.get_origin(returned) in {typing.Union, types.UnionType}:
+        returned = typing.get_args(returned)[0]
+    return typing.get_args(returned)[-1]
+
+
 def _emitted_type(builder: Callable[..., Any]) -> Any:
     """Return T of the ``Stream[T]`` that a builder returns."""
     yielded = typing.get_args(typing.get_type_hints(builder)["return"])[0]
@@ -233,7 +242,7 @@ def _signed(call: "SameType[M]", builder: "Anything", returned: "Anything" = Non
         signature = inspect.signature(builder)
         own = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
         parameters = [own, *list(signature.parameters.values())[1:]]
-        returned = returned or typing.get_args(typing.get_type_hints(builder)["return"])[-1]
+        returned = returned or _result_type(builder)
         call.__signature__ = signature.replace(parameters=parameters, return_annotation=returned)
         call.__annotations__ = {**{p.name: p.annotation for p in parameters[1:]}, "return": returned}
         call._is_made_from_builder = True

@@ -1,4 +1,4 @@
-"""The first operation of every store: check the layout of the namespace and the eviction policy of the server."""
+"""The first operation of every store: check the layout of the namespace and the server's eviction policy."""
 
 import warnings
 from collections.abc import Sequence
@@ -29,7 +29,8 @@ def open_namespace(namespace: Namespace) -> Operation[None]:
         version, shards, policy = int(reply[1]), int(reply[2]), reply[3].decode()
         if version != LAYOUT_VERSION:
             raise ConfigurationError(
-                f"namespace {namespace.name!r} has the key layout {version}, this version of converge-redis uses "
+                f"namespace {namespace.name!r} has the key layout {version}, this version of converge-redis "
+                f"uses "
                 f"{LAYOUT_VERSION}: use another namespace, or the version that made it"
             )
         if shards != namespace.shards:

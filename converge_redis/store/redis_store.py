@@ -101,7 +101,7 @@ class RedisStore(AbstractStore[redis.Redis], Blocking):
         return self
 
     def close(self) -> None:
-        """End all waiting calls, and close the connections that the store made. A second call has no effect."""
+        """End all waiting calls and close the connections that the store made. Idempotent."""
         with self._lock:
             self._is_closed = self._pool.is_closed = True
             background, self._background = self._background, None

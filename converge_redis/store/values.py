@@ -46,8 +46,8 @@ class VersionedValue:
 def put(namespace: Namespace, key: str, value: Any, *, ttl: float | None = None) -> Procedure[None]:
     """Store a value under a key, in place of the one that is there.
 
-    When the reply is lost with its connection the call is sent again, and may then replace a value that another
-    caller stored in between; `compare_and_set` does not.
+    When the reply is lost with its connection the call is sent again, and may then replace a value that
+    another caller stored in between; `compare_and_set` does not.
 
     Args:
         key: The key: any text of up to 512 bytes.

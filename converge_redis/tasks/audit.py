@@ -1,4 +1,4 @@
-"""The audit of tasks: each must be in exactly one state, and in exactly the indexes that the state demands."""
+"""The audit of tasks: each must be in exactly one state, and in exactly the indexes of that state."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any

@@ -77,8 +77,8 @@ def claim_next(
     """Claim the best tasks that an agent may have: by priority, then by id.
 
     A task without a pool, topic or required capability is open to all agents. A filter that is None is not
-    applied; an empty one lets only such open tasks through. With several shards the order is strict within each
-    shard, and successive calls begin with different shards.
+    applied; an empty one lets only such open tasks through. With several shards the order is strict within
+    each shard, and successive calls begin with different shards.
 
     Args:
         agent_id: The agent that claims.
@@ -130,8 +130,8 @@ def release_expired_claims(namespace: Namespace, now_ts: float | None = None) ->
     """Release claims whose lease has run out. Any process may, at any time; every claim releases some.
 
     Args:
-        now_ts: A time on the caller's ``time.monotonic()``, as in the in-memory interface. Its difference from
-            that clock's current time is added to the server's time. None: the server's current time.
+        now_ts: A time on the caller's ``time.monotonic()``, as in the in-memory interface. Its difference
+            from that clock's current time is added to the server's time. None: the server's current time.
 
     Returns:
         The ids of the tasks that are pending again, without those that failed instead, because of their

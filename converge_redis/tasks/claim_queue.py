@@ -2,9 +2,9 @@
 
 When a claim script finds nothing, it puts the claimer into the queue of its shard
 (``tasks/lua/shared/claim_queue.lua``). When a task becomes claimable, the script removes one matching claimer
-from the queue and publishes the lane to its listener; that claimer then claims as usual. If it has stopped waiting
-by then, its listener wakes the next claimer for that lane. Every half a minute, and after each reconnect, the
-listener renews the places of all its claimers.
+from the queue and publishes the lane to its listener; that claimer then claims as usual. If it has stopped
+waiting by then, its listener wakes the next claimer for that lane. Every half a minute, and after each
+reconnect, the listener renews the places of all its claimers.
 """
 
 import asyncio

@@ -67,20 +67,20 @@ def validate_priority(value: Any) -> int:
 class Task(BaseModel):
     """A unit of work.
 
-    A caller sets the fields up to ``priority`` and submits it; the manager sets the fields after that. A task that
-    a manager returns is a snapshot: changing it changes nothing in the store. All times are Unix seconds of the
-    server's clock.
+    A caller sets the fields up to ``priority`` and submits it; the manager sets the fields after that. A task
+    that a manager returns is a snapshot: changing it changes nothing in the store. All times are Unix seconds
+    of the server's clock.
 
     Attributes:
         id: The id, up to 512 bytes of any text; by default a UUIDv7, so that ids sort by time of creation.
         objective: The goal, in words.
         inputs: The data that the work needs.
         outputs: The data that the work is expected to produce.
-        constraints: Any mapping. These keys are interpreted: ``claim_ttl_sec`` (the lease), ``timeout_sec`` (the
-            most time in one claim), ``retention_sec`` (how long it is kept once finished), in seconds;
+        constraints: Any mapping. These keys are interpreted: ``claim_ttl_sec`` (the lease), ``timeout_sec``
+            (the most time in one claim), ``retention_sec`` (how long it is kept once finished), in seconds;
             ``max_retries`` (how many claims may expire before the task fails); ``deadline`` (Unix seconds, or
-            ISO 8601 with a time zone). All others are stored unchanged. Set ``retention_sec`` to more than the
-            time in which the result is read or a call is repeated: a deleted task is unknown.
+            ISO 8601 with a time zone). All others are stored unchanged. Set ``retention_sec`` to more than
+            the time in which the result is read or a call is repeated: a deleted task is unknown.
         evaluator: The judge of the result; stored, not interpreted.
         pool_id: Only agents of this pool may claim it; None: any agent.
         topic: Only agents with this topic may claim it; None: any agent.

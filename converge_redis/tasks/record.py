@@ -1,7 +1,7 @@
 """Task records: the head of a record holds a task's state; its specification and result follow.
 
-``tasks/lua/shared/record.lua`` describes the format; scripts change records, this module reads them and makes the
-head of a new one.
+``tasks/lua/shared/record.lua`` describes the format; scripts change records, this module reads them and makes
+the head of a new one.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from converge_redis.tasks.model import TaskState
 
 MAX_INLINE_BYTES = 1024
-"""The most bytes of a specification inside the record; the same number is in ``tasks/lua/shared/record.lua``."""
+"""The most bytes of a specification inside the record; the same as in ``tasks/lua/shared/record.lua``."""
 
 _STATES = {
     "p": TaskState.PENDING,

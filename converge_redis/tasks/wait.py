@@ -1,4 +1,4 @@
-"""Waiting for tasks to end: wait, wait_all, wait_any, as_completed, submit_and_wait; by push, without polling."""
+"""Waiting for tasks to end, without polling: wait, wait_all, wait_any, as_completed, submit_and_wait."""
 
 import asyncio
 import time

@@ -42,8 +42,8 @@ class SocketConnection:
     """A `BlockingConnection` that reads and writes the socket of a redis-py connection itself.
 
     The socket is blocking, and the operating system applies the time-outs: with a time-out of Python's, each
-    read takes two system calls instead of one. Where the process has more than one CPU, it polls for the reply
-    for a moment before the thread sleeps (``docs/decisions/socket-connections.md``).
+    read takes two system calls instead of one. Where the process has more than one CPU, it polls for the
+    reply for a moment before the thread sleeps (``docs/decisions/socket-connections.md``).
 
     Args:
         connection: A connection of redis-py, connected and without outstanding replies.

@@ -134,7 +134,7 @@ def tracking_pubsub(client: "redis.asyncio.Redis") -> PubSub:
 
 
 def max_call_connections(client: "redis.asyncio.Redis") -> int:
-    """Return how many connections of a client may carry calls; the pool of a given client may be unbounded."""
+    """Return how many connections of a client may carry calls; a given client's pool may be unbounded."""
     available = int(client.connection_pool.max_connections) - RESERVED_CONNECTIONS
     if not isinstance(client.connection_pool, redis.asyncio.BlockingConnectionPool):
         available = min(available, CALL_CONNECTIONS)

@@ -1,8 +1,8 @@
-"""Delivery: what to send for an operation, when to send it again, and which error to raise, without doing I/O.
+"""Delivery: what to send for an operation, when to retry, and which error to raise, without doing I/O.
 
-`requests` turns the work of a method into single requests and takes their answers. The two runners, one blocking
-(`converge_redis.store.redis_store`) and one on asyncio (`converge_redis.store.async_runner`), execute the requests
-and decide nothing.
+`requests` turns the work of a method into single requests and takes their answers. The two runners, one
+blocking (`converge_redis.store.redis_store`) and one on asyncio (`converge_redis.store.async_runner`),
+execute the requests and decide nothing.
 """
 
 import random
@@ -36,7 +36,7 @@ T = TypeVar("T")
 Parts = tuple[Argument, ...]
 
 RETRY_PAUSES = (0.0, 0.05, 0.2, 0.8)
-"""Seconds before each retry after a lost connection; each is multiplied by a random factor from 0.5 to 1.5."""
+"""Seconds before each retry after a lost connection; each is multiplied by a random 0.5 to 1.5."""
 
 _LOST = (exceptions.ConnectionError, exceptions.TimeoutError)
 
@@ -62,11 +62,10 @@ class Unbatched:
     command: Parts
 
 
-Requests = Generator[
-    "Parts | Unbatched | Batch | Pause | OnListener[Any] | WithListener[Any] | Emit[Any] | ReadNear | Compute",
-    Any,
-    T,
-]
+Request = (
+    Parts | Unbatched | Batch | Pause | OnListener[Any] | WithListener[Any] | Emit[Any] | ReadNear | Compute
+)
+Requests = Generator[Request, Any, T]
 
 
 def first_command(single: Single[Any], client_retries: bool) -> Parts:
@@ -80,7 +79,7 @@ def first_command(single: Single[Any], client_retries: bool) -> Parts:
 def requests(
     call: Single[T] | Generator[Any, Any, T], client_retries: bool = False, failure: Exception | None = None
 ) -> Requests[T]:
-    """Return the work of a method as requests, one after the other; the generator returns the method's result.
+    """Yield the requests of a method call, one after the other; the generator returns the method's result.
 
     Args:
         call: An operation, a command or a procedure.
@@ -171,7 +170,7 @@ def _with_retries(attempt: Callable[[bool], Requests[Any]]) -> Requests[Any]:
 
 
 def _send_all(operations: Sequence[Operation[T]], client_retries: bool) -> Requests[list[T]]:
-    """Send operations together; those without a reply are sent again one by one, each with its own retries."""
+    """Send operations together. Those without a reply are retried one by one."""
     if len(operations) == 1:
         return [(yield from _deliver(operations[0], client_retries))]
     commands = [first_command(operation, client_retries) for operation in operations]

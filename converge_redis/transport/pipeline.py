@@ -1,4 +1,4 @@
-"""The pipeline of an event loop: asyncio calls that are made at the same time share writes and connections."""
+"""The pipeline of an event loop: asyncio calls made at the same time share writes and connections."""
 
 import asyncio
 import contextlib
@@ -144,7 +144,8 @@ class Pipeline:
         except TimeoutError as error:
             raise exceptions.TimeoutError("no connection in time") from error
         is_clean = False
-        # One time-out for the write and all its replies: redis-py's own, one for each, cost as much as a call.
+        # One time-out for the write and all its replies: redis-py's own, one for each, cost as much as a
+        # call.
         timeout, connection.socket_timeout = connection.socket_timeout, None
         try:
             async with asyncio.timeout(timeout):

@@ -11,7 +11,7 @@ from redis import exceptions
 from converge_redis.core.operation import Argument
 
 CALLS_PER_WRITE = 200
-"""The most calls of one turn of the event loop in one write: the server works on them while more are encoded."""
+"""Calls of one turn of the event loop per write: the server works on them while more are encoded."""
 
 _NOT_ENOUGH_DATA = object()
 _PUSH_KINDS = (b"message", b"subscribe")

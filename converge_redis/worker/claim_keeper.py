@@ -66,8 +66,8 @@ class ClaimKeeper:
     """Renews claims from a thread of its own with a connection of its own.
 
     A busy event loop, or a long call into C that lets other threads run, does not lose claims. After a lost
-    connection it keeps trying until the lease has certainly run out: its length after the last successful renewal
-    was *sent*, on this machine's monotonic clock. The lease on the server ends no earlier.
+    connection it keeps trying until the lease has certainly run out: its length after the last successful
+    renewal was *sent*, on this machine's monotonic clock. The lease on the server ends no earlier.
 
     Use it as a context manager, or call `close`.
 

@@ -13,7 +13,7 @@ WAIT_SECONDS = 3600.0
 
 
 class Fetcher:
-    """Claims tasks. While there is always more, it claims what is there; else it waits in the server's queues.
+    """Claims tasks. While claims come back full, it claims without waiting; else it waits in the claim queue.
 
     Args:
         store: Where the tasks are.

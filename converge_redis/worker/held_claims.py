@@ -21,8 +21,9 @@ CLAIMS_PER_SCRIPT = 200
 class HeldClaims:
     """The claims that a worker holds.
 
-    A `ClaimKeeper` renews them. When another process ends one, the server notifies the listener that claimed it,
-    and the worker verifies the claim; it also does after each reconnect, since the message may have been lost.
+    A `ClaimKeeper` renews them. When another process ends one, the server notifies the listener that claimed
+    it, and the worker verifies the claim; it also does after each reconnect, since the message may have been
+    lost.
 
     Args:
         store: Where the tasks are.

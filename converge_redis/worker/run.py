@@ -182,8 +182,8 @@ class WorkerRun:
     async def _start(self, rows: Sequence[Row], claimed_after: float) -> None:
         """Work on claimed tasks.
 
-        While there are always more, the next claim is sent before these rows are decoded: the server looks for
-        one half of the concurrency while the worker works on the other half.
+        While there are always more, the next claim is sent before these rows are decoded: the server looks
+        for one half of the concurrency while the worker works on the other half.
         """
         self._busy += len(rows)
         try:
@@ -214,7 +214,7 @@ class WorkerRun:
     # One task
 
     async def _handle(self, claim: Claim) -> None:
-        """Run the handler; outcomes other than a result are reported by a task that a drain does not cancel."""
+        """Run the handler. Outcomes without a result are reported by a task that draining does not cancel."""
         try:
             self._results.add(claim, await self._options.handlers.run(claim))
             return

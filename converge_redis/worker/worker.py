@@ -30,13 +30,13 @@ _log = logging.getLogger("converge_redis")
 class Worker:
     """Works on tasks until it is told to end.
 
-    It waits for tasks by push, renews their claims from a thread of its own (`ClaimKeeper`), and runs a handler
-    for each task: coroutine functions in its event loop, plain functions in threads. The return value of the
-    handler is the result of the task. When the claim is lost or the task is cancelled, a coroutine is cancelled
-    too, and a plain function can check `current_claim`; its result is then ignored.
+    It waits for tasks by push, renews their claims from a thread of its own (`ClaimKeeper`), and runs a
+    handler for each task: coroutine functions in its event loop, plain functions in threads. The return value
+    of the handler is the result of the task. When the claim is lost or the task is cancelled, a coroutine is
+    cancelled too, and a plain function can check `current_claim`; its result is then ignored.
 
-    As a context manager it works in a thread of its own, and drains at the end of the block; as an asynchronous
-    one it works in the running event loop.
+    As a context manager it works in a thread of its own, and drains at the end of the block; as an
+    asynchronous one it works in the running event loop.
     """
 
     def __init__(
@@ -59,19 +59,19 @@ class Worker:
         Args:
             store: Where the tasks are.
             agent_id: The agent that claims; one for each worker.
-            handler: ``handler(task)`` returns the result, or raises: `TaskFailure` (failed for good), `TryLater`
-                (released), anything else: tried again up to `retries` times, then failed with the exception as
-                the reason. None: it is set by the decorator `handler`.
+            handler: ``handler(task)`` returns the result, or raises: `TaskFailure` (failed for good),
+                `TryLater` (released), anything else: tried again up to `retries` times, then failed with the
+                exception as the reason. None: it is set by the decorator `handler`.
             pool_ids: The agent's pools; None: no filter, as in `TaskManager.claim_next`.
             capabilities: The agent's capabilities; None: no filter.
             topics: The agent's topics; None: no filter.
             concurrency: How many tasks it works on at the same time.
             retries: How many attempts may follow the first one of a task when the handler raises.
-            backoff_sec: Seconds before the second attempt, at most; doubled for each further one, and drawn from
-                the upper half of that.
+            backoff_sec: Seconds before the second attempt, at most; doubled for each further one, and drawn
+                from the upper half of that.
             grace_sec: Seconds that handlers have to finish when the worker is told to end.
-            on_event: Called with ``"claimed"``, ``"completed"``, ``"failed"``, ``"released"`` or ``"lost"``, and
-                the task.
+            on_event: Called with ``"claimed"``, ``"completed"``, ``"failed"``, ``"released"`` or ``"lost"``,
+                and the task.
 
         Raises:
             InvalidTypeError, InvalidValueError: An argument is malformed.

@@ -76,7 +76,7 @@ def test_methods_and_arguments_that_make_no_key(cache: SharedCache) -> None:
     def named(sku: str) -> str:
         return sku
 
-    with pytest.raises(InvalidValueError, match=r"names what is not an argument of .*named"):
+    with pytest.raises(InvalidValueError, match=r"names something else than an argument of .*named"):
         named("abc")
     with pytest.raises(InvalidTypeError, match="key must be a format string"):
         cache.cached(ttl=1, key=5)(len)  # type: ignore[arg-type]

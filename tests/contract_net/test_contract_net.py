@@ -174,15 +174,15 @@ async def test_what_is_unknown(net: AsyncContractNet) -> None:
         ({"invitees": []}, "invitees"),
         ({"invitees": "abc"}, "invitees"),
         ({"invitees": [str(number) for number in range(1001)]}, "invitees"),
-        ({"reply_by": 0}, "reply_by"),
-        ({"award_within": float("nan")}, "award_within"),
+        ({"reply_within_sec": 0}, "reply_within_sec"),
+        ({"award_within_sec": float("nan")}, "award_within_sec"),
         ({"task": "dig"}, "task"),
     ],
 )
 async def test_malformed_input_is_refused(
     net: AsyncContractNet, tasks: AsyncTaskManager, given: dict[str, Any], message: str
 ) -> None:
-    arguments = {"initiator_id": "boss", "task": Task(), "invitees": ["a"], "reply_by": 10.0, **given}
+    arguments = {"initiator_id": "boss", "task": Task(), "invitees": ["a"], "reply_within_sec": 10.0, **given}
     with pytest.raises((InvalidTypeError, InvalidValueError), match=message):
         await net.call(**arguments)
     assert (await tasks.counts())["pending"] == 0

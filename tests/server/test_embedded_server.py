@@ -216,6 +216,7 @@ OWNER = """
 import os, sys
 from converge_redis.server import child_process
 from converge_redis.server import embedded
+from converge_redis.server.shared import embedded_server
 if "without prctl" in sys.argv:
     child_process._prctl = None
 server = embedded.EmbeddedServer(port=0).start()
@@ -258,11 +259,12 @@ import os, sys
 import redis
 from converge_redis.server import child_process
 from converge_redis.server import embedded
+from converge_redis.server.shared import embedded_server
 if "without prctl" in sys.argv:
     child_process._prctl = None
 
 server = embedded.EmbeddedServer().start()
-shared = embedded.embedded_server()
+shared = embedded_server()
 child = os.fork()
 if child == 0:
     server.stop()
@@ -272,7 +274,7 @@ if child == 0:
         assert "belongs to process" in str(error)
     else:
         raise AssertionError("started twice")
-    own = embedded.embedded_server()
+    own = embedded_server()
     assert own is not shared and own.pid != shared.pid
     print(own.pid, flush=True)
     sys.exit()  # runs atexit
@@ -329,7 +331,7 @@ def test_the_command_fails_when_its_server_ends(tmp_path: Path) -> None:
             os.kill(client.info("server")["process_id"], signal.SIGKILL)
         assert process.wait(SECONDS) == 1
         assert process.stderr is not None
-        assert "Error: the server ended by itself" in process.stderr.read()
+        assert "Error: the server ended unexpectedly" in process.stderr.read()
 
 
 @pytest.mark.parametrize("option", ["--with-parent", "--outlive-parent"])

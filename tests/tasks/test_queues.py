@@ -683,8 +683,8 @@ async def test_another_claimer_is_woken_for_work_that_was_not_used() -> None:
     listener = FakeListener()
     queue = listener.queue
     claimer = queued(queue, ())
-    for lane in ("one", "two", "three"):
-        queue._on_work(0, f"{claimer.number} {lane}".encode())
+    for name in ("one", "two", "three"):
+        queue._on_work(0, f"{claimer.number} {name}".encode())
     assert await claimer.next_ready_lane(SECONDS) == (0, "one")
     claimer.claim_sent(0)
     claimer.claim_answered(0, queued=True)

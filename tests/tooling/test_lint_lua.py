@@ -99,10 +99,10 @@ def test_a_fault_in_a_part_is_told_once_and_where_it_stands(tmp_path: Path) -> N
     script = "--@include tasks/record\nreturn read(missing)\n"
     write(tmp_path, shared__record=part, a=script, b=script)
     assert found(tmp_path) == [
-        "shared/record.lua:3: unused local 'unused'",
-        "shared/record.lua:4: the global 'undefined' is undefined, or not to be used",
         "a.lua:2: the global 'missing' is undefined, or not to be used",
         "b.lua:2: the global 'missing' is undefined, or not to be used",
+        "shared/record.lua:3: unused local 'unused'",
+        "shared/record.lua:4: the global 'undefined' is undefined, or not to be used",
     ]
 
 

@@ -71,7 +71,9 @@ end)
 
 heapify(heads)
 
-local claimed_by_lane, lease_entries, claim_entries, remaining = {}, {}, {}, wanted -- ids by lane; what enters `leases` and `claims`
+local claimed_by_lane = {} -- ids
+local lease_entries, claim_entries = {}, {} -- scores and ids for `leases` and `claims`
+local remaining = wanted
 
 local function leave_lanes()
   for name, members in pairs(claimed_by_lane) do
@@ -107,8 +109,9 @@ for _ = 1, wanted + MAX_DEADLINES_PASSED do
     claimed_by_lane[name] = claimed_by_lane[name] or {}
     table.insert(claimed_by_lane[name], id)
     remaining = remaining - 1
-    lease_entries[2 * (wanted - remaining) - 1], lease_entries[2 * (wanted - remaining)] = record.lease or "+inf", id
-    claim_entries[2 * (wanted - remaining) - 1], claim_entries[2 * (wanted - remaining)] = record.token, id
+    local at = 2 * (wanted - remaining)
+    lease_entries[at - 1], lease_entries[at] = record.lease or "+inf", id
+    claim_entries[at - 1], claim_entries[at] = record.token, id
     claimed_from[name] = true
     reply[#reply + 1] = task_reply(id, record)
   end

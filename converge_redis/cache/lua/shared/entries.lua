@@ -88,6 +88,8 @@ local function load_lock(key)
   if token then
     return nil, { token = token, error = rest }
   end
-  local words = header_fields(text)
-  return { token = words[2], since = tonumber(words[3]), revision = tonumber(words[4]), version = words[5] }, nil
+  local fields = header_fields(text)
+  local lock = { token = fields[2], since = tonumber(fields[3]) }
+  lock.revision, lock.version = tonumber(fields[4]), fields[5]
+  return lock, nil
 end

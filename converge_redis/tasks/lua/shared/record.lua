@@ -124,7 +124,7 @@ local function encode_optional(record)
   return parts
 end
 
--- Returns a record as text. Whoever sets one of the rare fields sets `has_optional`: most do without the look.
+-- Return a record as text. Code that sets an optional field also sets `has_optional`: most records have none.
 local function encode(record)
   local letter = record.state == "cancelled" and "x" or string.sub(record.state, 1, 1)
   local lane = record.lane == "::" and "" or record.lane
