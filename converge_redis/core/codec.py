@@ -120,7 +120,7 @@ class Codec:
         raise TypeError(f"cannot store {type(value).__name__}")
 
     def _sorted(self, members: set[Any] | frozenset[Any]) -> list[Any]:
-        """Return a set's members in an order that depends only on their values: equal sets are equal bytes."""
+        """Return a set's members in an order that depends on values only: equal sets, equal bytes."""
         return sorted(members, key=lambda member: self._pack(member, 0, True))
 
     def _value(self, depth: int, code: int, data: bytes) -> Any:

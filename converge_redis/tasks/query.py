@@ -270,7 +270,7 @@ def explain_claim(
     def decode(reply: Sequence[Any]) -> list[str]:
         row = reply[2]
         if not row:
-            return ["task: it is unknown"]
+            return ["task: there is no such task"]
         task, due = decode_task(row), decode_record(row).head.option("due")
         reasons = []
         if task.state is not TaskState.PENDING:

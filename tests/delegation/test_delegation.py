@@ -218,7 +218,7 @@ async def test_names_cannot_forge_a_scope(delegations: AsyncDelegationProtocol) 
 async def test_many_are_read_page_by_page(
     delegations: AsyncDelegationProtocol, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delegating, "LOOKED_AT", 3)
+    monkeypatch.setattr(delegating, "DELEGATIONS_PER_SCRIPT", 3)
     ids = [await delegations.delegate("a", "b", f"scope {number}") for number in range(10)]
     assert [one.id for one in await delegations.list_delegations(delegator_id="a")] == ids
     assert [one.id for one in await delegations.list_delegations(delegatee_id="b")] == ids

@@ -15,7 +15,7 @@ from converge_redis import (
     NegotiationState,
     PayloadTooLargeError,
 )
-from converge_redis.negotiation import operations as negotiating
+from converge_redis.negotiation import query
 from tests.support.backends import SECONDS, eventually
 from tests.support.fleet import Fleet
 
@@ -187,7 +187,7 @@ async def test_updates_are_pushed(talks: AsyncNegotiationProtocol, fleet: Fleet)
 async def test_sessions_of_an_agent(
     talks: AsyncNegotiationProtocol, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(negotiating, "SESSIONS_PER_SCRIPT", 2)
+    monkeypatch.setattr(query, "SESSIONS_PER_SCRIPT", 2)
     made = [await talks.create_session("a", ["b"], number) for number in range(5)]
     other = await talks.create_session("c", ["b"], 1)
     assert await talks.list_sessions("a") == made

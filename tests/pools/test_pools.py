@@ -182,7 +182,7 @@ async def test_pools_are_listed_in_order_and_up_to_a_limit(
         await manager.create_pool(PoolSpec(id=pool_id))
         await manager.join_pool("a", pool_id)
     assert await manager.list_pools() == ids
-    assert await manager.list_pools(4) == ids[:4]
+    assert await manager.list_pools(limit=4) == ids[:4]
     assert await manager.list_pools(limit=99) == ids
     assert await manager.get_pools_for_agent("a") == ids[::-1]
     for number in range(10):
@@ -580,7 +580,7 @@ async def test_bad_arguments_name_field_and_value(manager: Manager) -> None:
     with pytest.raises(InvalidTypeError, match="token must be a string, not int"):
         await manager.join_pool("a", "p", token=5)
     with pytest.raises(InvalidValueError, match=r"limit .*0"):
-        await manager.list_pools(0)
+        await manager.list_pools(limit=0)
 
 
 def test_the_audit_finds_what_is_wrong(store: RedisStore, client: redis.Redis) -> None:

@@ -8,6 +8,7 @@ import pytest
 import redis
 
 from converge_redis import (
+    AsyncPoolManager,
     AsyncRedisStore,
     AsyncTaskManager,
     ConfigurationError,
@@ -22,8 +23,9 @@ from converge_redis import (
     Task,
     TaskManager,
     TaskState,
+    default_async_store,
+    default_store,
 )
-from converge_redis.store import redis_store as store_module
 from tests.support.backends import Backend
 from tests.support.proxy import LossyProxy
 
@@ -158,14 +160,29 @@ def test_the_payload_limit_is_the_stores(real: Backend) -> None:
         assert manager.report("a", task_id, "y" * 100)
 
 
-def test_stores_without_a_url(monkeypatch: pytest.MonkeyPatch, real: Backend) -> None:
-    monkeypatch.setattr(store_module, "_default", None)
+def test_managers_without_a_store_share_the_default_one(
+    monkeypatch: pytest.MonkeyPatch, real: Backend
+) -> None:
     monkeypatch.setenv("CONVERGE_REDIS_URL", str(real.url))
     manager = TaskManager()
-    assert TaskManager().store is manager.store
+    assert TaskManager().store is manager.store is default_store()
     with real.store("converge") as store:
         assert TaskManager(store).get_task(manager.submit(Task())) is not None
     manager.store.close()
+    assert TaskManager().store is not manager.store, "a closed store is replaced"
+    default_store().close()
+
+
+async def test_asyncio_managers_without_a_store_share_the_default_one(
+    monkeypatch: pytest.MonkeyPatch, real: Backend
+) -> None:
+    monkeypatch.setenv("CONVERGE_REDIS_URL", str(real.url))
+    manager = AsyncTaskManager()
+    assert AsyncPoolManager().store is manager.store is default_async_store()
+    assert await AsyncTaskManager().get_task(await manager.submit(Task())) is not None
+    await manager.store.aclose()
+    assert AsyncTaskManager().store is not manager.store, "a closed store is replaced"
+    await default_async_store().aclose()
 
 
 def test_lost_replies_change_nothing(real: Backend) -> None:

@@ -26,7 +26,7 @@ end
 if pool.max and redis.call("ZCARD", members .. id) >= tonumber(pool.max) then
   return { "DENIED", "full" }
 end
-if pool.client_checked and version ~= pool.version then
+if pool.asks and version ~= pool.version then
   return { "ASK" }
 end
 enter(id, agent)
