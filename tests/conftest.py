@@ -1,4 +1,4 @@
-"""Servers for all tests, and the checks that follow each test that has touched one."""
+"""Fixtures of all tests: servers, fleets, and the checks after each test that used one."""
 
 import shutil
 from collections.abc import AsyncIterator, Iterator
@@ -8,12 +8,12 @@ import pytest
 
 from converge_redis import TaskManager
 from converge_redis.notifications import listener
-from tests.support.backends import SECONDS, Backend, Servers, until
+from tests.support.backends import TIMEOUT, Backend, Servers, until
 from tests.support.fleet import Fleet, Style
-from tests.support.leaks import leaks
+from tests.support.leaks import leaked_keys
 
 DEBIAN = shutil.which("redis-server")
-"""A second real server, where the machine has one."""
+"""The binary of a second real server, if one is installed."""
 
 REAL = ["embedded", *(["redis"] if DEBIAN else [])]
 FLAVOURS = ["fake", *REAL]
@@ -21,7 +21,7 @@ FLAVOURS = ["fake", *REAL]
 
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Servers]:
-    """Real servers of this process. Without a binary to run the tests that need one fail."""
+    """The real servers of this test process. Tests that need one fail where none is installed."""
     started = Servers()
     yield started
     started.stop()
@@ -31,19 +31,19 @@ def make_backend(flavour: str, servers: Servers) -> Backend:
     if flavour == "fake":
         return Backend("fake", fake=fakeredis.FakeServer())
     backend = Backend(flavour, servers.url(flavour, DEBIAN if flavour == "redis" else None))
-    backend.empty()
+    backend.flush()
     return backend
 
 
 @pytest.fixture(autouse=True)
-def patient_farewells(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Listeners leave nothing behind, however slow the machine is."""
-    monkeypatch.setattr(listener, "UNREGISTER_TIMEOUT", SECONDS)
+def unhurried_close(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Listeners unregister completely, however slow the machine is."""
+    monkeypatch.setattr(listener, "UNREGISTER_TIMEOUT", TIMEOUT)
 
 
 @pytest.fixture(params=FLAVOURS)
 def backend(request: pytest.FixtureRequest, servers: Servers) -> Iterator[Backend]:
-    """Each server in turn."""
+    """Each kind of server: the fake, the embedded one, and ``redis-server`` if it is installed."""
     backend = make_backend(request.param, servers)
     yield backend
     backend.close()
@@ -51,7 +51,7 @@ def backend(request: pytest.FixtureRequest, servers: Servers) -> Iterator[Backen
 
 @pytest.fixture
 def real(servers: Servers) -> Iterator[Backend]:
-    """The real server that the package brings."""
+    """The embedded server."""
     backend = make_backend("embedded", servers)
     yield backend
     backend.close()
@@ -59,14 +59,14 @@ def real(servers: Servers) -> Iterator[Backend]:
 
 @pytest.fixture(params=["sync", "async"])
 async def fleet(request: pytest.FixtureRequest, backend: Backend) -> AsyncIterator[Fleet]:
-    """Blocking and asynchronous managers in turn on each server in turn; nothing may be left behind."""
+    """Blocking and asyncio managers on each kind of server; fails if a test leaves a key without an owner."""
     async for fleet in _fleet(backend, request.param):
         yield fleet
 
 
 @pytest.fixture(params=["sync", "async"])
 async def real_fleet(request: pytest.FixtureRequest, real: Backend) -> AsyncIterator[Fleet]:
-    """As `fleet`, for what the fake cannot do."""
+    """As `fleet`, on the embedded server only: for tests of what the fake lacks."""
     async for fleet in _fleet(real, request.param):
         yield fleet
 
@@ -77,15 +77,15 @@ async def _fleet(backend: Backend, style: Style) -> AsyncIterator[Fleet]:
         yield fleet
     finally:
         await fleet.close()
-    check_nothing_is_left(fleet)
+    check_left_clean(fleet)
 
 
-def check_nothing_is_left(fleet: Fleet) -> None:
-    """Every key has its reason, every task is where its state demands, and nobody listens any more."""
-    if fleet.honest:
-        for space in fleet.spaces.values():
-            with fleet.backend.store(space.name, space.shards) as store:
+def check_left_clean(fleet: Fleet) -> None:
+    """Check that every key has an owner, that the audit finds nothing, and that no subscription is left."""
+    if fleet.is_intact:
+        for namespace in fleet.namespaces.values():
+            with fleet.backend.store(namespace.name, namespace.shards) as store:
                 assert TaskManager(store).audit() == []
-        assert leaks(fleet.raw, fleet.spaces.values()) == []
+        assert leaked_keys(fleet.raw, fleet.namespaces.values()) == []
     if fleet.backend.is_real:
         until(lambda: not fleet.raw.pubsub_channels("*"))

@@ -22,7 +22,7 @@ from converge_redis import (
 )
 from converge_redis.bidding import query as auction_reading
 from converge_redis.bidding.context import CommitmentSecret
-from tests.support.backends import SECONDS
+from tests.support.backends import TIMEOUT
 from tests.support.fleet import Fleet
 
 FIRST, SECOND = AuctionType.FIRST_PRICE_SEALED_BID, AuctionType.SECOND_PRICE_SEALED_BID
@@ -30,7 +30,7 @@ FIRST, SECOND = AuctionType.FIRST_PRICE_SEALED_BID, AuctionType.SECOND_PRICE_SEA
 
 def auction(fleet: Fleet, kind: str = FIRST, **options: Any) -> AsyncBiddingProtocol:
     options.setdefault("auction_id", "auction")
-    return fleet.made(BiddingProtocol, AsyncBiddingProtocol, kind, **options)
+    return fleet.protocol(BiddingProtocol, AsyncBiddingProtocol, kind, **options)
 
 
 async def refused(reason: str, call: Any) -> None:
@@ -119,7 +119,7 @@ async def test_an_auction_closes_by_itself_as_of_its_deadline(fleet: Fleet) -> N
     protocol = auction(fleet, deadline_sec=0.1)
     assert await protocol.submit_bid("a", 1)
     assert await protocol.resolve() is None, "only its deadline closes it"
-    outcome = await protocol.wait_for_outcome(SECONDS)
+    outcome = await protocol.wait_for_outcome(TIMEOUT)
     snapshot = await protocol.get_auction()
     assert outcome is not None
     assert snapshot is not None
@@ -131,12 +131,12 @@ async def test_an_auction_closes_by_itself_as_of_its_deadline(fleet: Fleet) -> N
 async def test_the_outcome_is_pushed(fleet: Fleet) -> None:
     protocol, other = auction(fleet), auction(fleet)
     await protocol.submit_bid("a", 1)
-    waiting = [asyncio.create_task(other.wait_for_outcome(SECONDS)) for _ in range(5)]
+    waiting = [asyncio.create_task(other.wait_for_outcome(TIMEOUT)) for _ in range(5)]
     await asyncio.sleep(0)
     assert await protocol.resolve() == "a"
     outcomes = await asyncio.gather(*waiting)
     assert outcomes == [await protocol.outcome()] * 5
-    assert await auction(fleet, auction_id="another").wait_for_outcome(SECONDS) is None
+    assert await auction(fleet, auction_id="another").wait_for_outcome(TIMEOUT) is None
 
 
 async def test_waiting_takes_no_longer_than_said(fleet: Fleet) -> None:
@@ -154,7 +154,7 @@ async def test_an_english_auction(fleet: Fleet) -> None:
     assert await protocol.current_price() == 1
     known = await protocol.get_auction()
     assert await protocol.submit_bid("b", 3)
-    update = await protocol.wait_for_update(SECONDS, since=known)
+    update = await protocol.wait_for_update(TIMEOUT, since=known)
     assert update is not None
     assert (update.current_price, update.leader) == (3, "b")
     assert await protocol.submit_bid("a", 6)
@@ -246,7 +246,7 @@ async def test_commitments_are_revealed_and_verified(fleet: Fleet) -> None:
     await refused("early", honest.reveal("honest", strict=True))
     with pytest.raises(InvalidValueError, match="made no commitment"):
         await late.reveal("honest")
-    names = fleet.spaces["test"].keys.shard_names(0)
+    names = fleet.namespaces["test"].keys.shard_names(0)
     fleet.raw.hset(names["auction:"] + "auction", "closes", fleet.raw.time()[0] * 1000000)
     assert await honest.resolve() is None
     await refused("sealed", honest.bids())
@@ -270,7 +270,7 @@ async def test_what_is_not_revealed_is_void(fleet: Fleet) -> None:
     first, second = (auction(fleet, reveal_sec=0.3, deadline_sec=0.5) for _ in range(2))
     assert await first.submit_bid("best", 9)
     assert await second.submit_bid("other", 5)
-    outcome = await second.wait_for_outcome(SECONDS)
+    outcome = await second.wait_for_outcome(TIMEOUT)
     assert outcome is not None
     assert (outcome.winner, outcome.price) == ("other", 5)
     assert {bid.agent_id: bid.amount for bid in await second.bids()} == {"best": None, "other": 5}
@@ -281,7 +281,7 @@ async def test_waiting_reveals_what_the_same_object_has_bid(fleet: Fleet) -> Non
     protocols = [auction(fleet, SECOND, reveal_sec=1000) for _ in range(4)]
     for number, protocol in enumerate(protocols):
         assert await protocol.submit_bid(f"agent {number}", number)
-    waiting = [asyncio.create_task(protocol.wait_for_outcome(SECONDS)) for protocol in protocols]
+    waiting = [asyncio.create_task(protocol.wait_for_outcome(TIMEOUT)) for protocol in protocols]
     await asyncio.sleep(0)
     await protocols[0].resolve()
     for outcome in await asyncio.gather(*waiting):
@@ -291,7 +291,7 @@ async def test_waiting_reveals_what_the_same_object_has_bid(fleet: Fleet) -> Non
 
 @pytest.mark.parametrize("shards", [1, 7])
 async def test_an_award_is_a_claim(fleet: Fleet, shards: int) -> None:
-    tasks = fleet.made(TaskManager, AsyncTaskManager, shards=shards)
+    tasks = fleet.protocol(TaskManager, AsyncTaskManager, shards=shards)
     task_id = await tasks.submit(Task(objective="x"))
     protocol = auction(fleet, task_id=task_id, shards=shards)
     await protocol.submit_bid("a", 3)
@@ -306,7 +306,7 @@ async def test_an_award_is_a_claim(fleet: Fleet, shards: int) -> None:
 
 
 async def test_an_award_that_cannot_be_changes_nothing(fleet: Fleet) -> None:
-    tasks = fleet.made(TaskManager, AsyncTaskManager)
+    tasks = fleet.protocol(TaskManager, AsyncTaskManager)
     task_id = await tasks.submit(Task(objective="x"))
     protocol = auction(fleet)
     await protocol.submit_bid("a", 3)
@@ -320,7 +320,7 @@ async def test_an_award_that_cannot_be_changes_nothing(fleet: Fleet) -> None:
 
 
 async def test_an_award_of_nothing(fleet: Fleet) -> None:
-    tasks = fleet.made(TaskManager, AsyncTaskManager)
+    tasks = fleet.protocol(TaskManager, AsyncTaskManager)
     task_id = await tasks.submit(Task(objective="x"))
     unsold, dated = auction(fleet, reserve=9), auction(fleet, auction_id="2", deadline_sec=1000)
     await unsold.submit_bid("a", 3)
@@ -344,9 +344,9 @@ async def test_a_task_of_another_shard_is_not_awarded(fleet: Fleet) -> None:
 async def test_others_take_part_without_the_terms(fleet: Fleet) -> None:
     protocol = auction(fleet, SECOND, reserve=1)
     if fleet.style == "sync":
-        guest = fleet.made(lambda store: BiddingProtocol.of("auction", store), AsyncBiddingProtocol)
+        guest = fleet.protocol(lambda store: BiddingProtocol.of("auction", store), AsyncBiddingProtocol)
     else:
-        guest = fleet.made(BiddingProtocol, lambda store: AsyncBiddingProtocol.of("auction", store))
+        guest = fleet.protocol(BiddingProtocol, lambda store: AsyncBiddingProtocol.of("auction", store))
     await refused("unknown", guest.submit_bid("guest", 3, strict=True))
     with pytest.raises(ConfigurationError, match="terms"):
         await guest.open()

@@ -110,7 +110,7 @@ async def test_coroutine_functions(backend: Backend) -> None:
 def test_results_are_shared_by_processes_that_name_the_function_alike(backend: Backend) -> None:
     calls = list[int]()
 
-    def made(store: RedisStore) -> Any:
+    def cached_work(store: RedisStore) -> Any:
         def work(number: int) -> int:
             calls.append(number)
             return number
@@ -118,5 +118,5 @@ def test_results_are_shared_by_processes_that_name_the_function_alike(backend: B
         return SharedCache(store).cached(ttl=100)(work)
 
     with backend.store() as one, backend.store() as other:
-        assert [made(one)(1), made(other)(1)] == [1, 1]
+        assert [cached_work(one)(1), cached_work(other)(1)] == [1, 1]
     assert calls == [1]

@@ -21,8 +21,8 @@ from converge_redis import (
 )
 from converge_redis.cache.entries import CacheContext, CacheRequest, find_or_lock
 from converge_redis.cache.statistics import EVENTS, CacheCounters
-from tests.support.backends import SECONDS, eventually
-from tests.support.fleet import Fleet, in_thread, operation_of
+from tests.support.backends import TIMEOUT, eventually
+from tests.support.fleet import Fleet, first_operation, in_thread
 
 
 class Computation:
@@ -46,7 +46,7 @@ class Computation:
 
     def _block(self) -> Any:
         self.calls += 1
-        assert self._may_end.wait(SECONDS)
+        assert self._may_end.wait(TIMEOUT)
         return self._end()
 
     async def _wait(self) -> Any:
@@ -67,7 +67,7 @@ class Computation:
 
 
 def a_cache(fleet: Fleet, **options: Any) -> AsyncSharedCache:
-    return fleet.made(SharedCache, AsyncSharedCache, **options)
+    return fleet.protocol(SharedCache, AsyncSharedCache, **options)
 
 
 def started(work: Awaitable[Any]) -> "asyncio.Future[Any]":
@@ -194,7 +194,7 @@ async def test_a_computation_that_is_cancelled_passes_to_another(backend: Any) -
     await waits(third)
     gives_up.cancel()
     asked.cancel()
-    assert await asyncio.wait_for(waiting, SECONDS) == "right"
+    assert await asyncio.wait_for(waiting, TIMEOUT) == "right"
     assert right.calls == 1
     await fleet.close()
 
@@ -214,14 +214,14 @@ async def test_long_computations_keep_their_lock(fleet: Fleet) -> None:
 async def test_another_takes_over_from_one_that_has_died(fleet: Fleet) -> None:
     cache, context = (
         a_cache(fleet),
-        CacheContext(fleet.spaces["test"], "cache:", 0.0, CacheCounters("cache:", None)),
+        CacheContext(fleet.namespaces["test"], "cache:", 0.0, CacheCounters("cache:", None)),
     )
-    dead = operation_of(find_or_lock(context, CacheRequest("cache:key", "the dead", 300)))
+    dead = first_operation(find_or_lock(context, CacheRequest("cache:key", "the dead", 300)))
     assert (await fleet.run(cast("Any", cache), dead)).word == b"COMPUTE"
     computation = Computation(fleet, "heir").let_go()
     begun = time.monotonic()
     assert await cache.get_or_compute("key", computation.function, 100) == "heir"
-    assert 0.1 < time.monotonic() - begun < SECONDS
+    assert 0.1 < time.monotonic() - begun < TIMEOUT
     late = Computation(fleet, "heir")
     assert await cache.get_or_compute("key", late.function, 100) == "heir"
 
@@ -272,7 +272,7 @@ async def test_tags_last_as_long_as_what_has_them(fleet: Fleet) -> None:
     await cache.put("short", 1, 0.05, tags=["t"])
     await cache.put("long", 1, 1000, tags=["t"])
     await cache.put("short", 1, 0.05, tags=["t"])
-    tag = fleet.spaces["test"].keys.tag("cache%3At")
+    tag = fleet.namespaces["test"].keys.tag("cache%3At")
     assert fleet.raw.pttl(tag) > 1_000_000
     await cache.delete_tags("t")
     assert fleet.raw.pttl(tag) > 1_000_000
@@ -411,8 +411,8 @@ async def test_settings_that_are_refused(fleet: Fleet) -> None:
 )
 async def test_hostile_entries_are_a_clear_error(fleet: Fleet, raw: bytes) -> None:
     cache = a_cache(fleet)
-    fleet.honest = False
-    fleet.raw.set(fleet.spaces["test"].keys.value("cache:key"), raw)
+    fleet.is_intact = False
+    fleet.raw.set(fleet.namespaces["test"].keys.value("cache:key"), raw)
     with pytest.raises(StoreReplyError):
         await cache.get("key")
     await cache.delete("key")
@@ -422,9 +422,9 @@ async def test_hostile_entries_are_a_clear_error(fleet: Fleet, raw: bytes) -> No
 
 async def test_entries_that_are_over_long_ago(fleet: Fleet) -> None:
     cache = a_cache(fleet)
-    fleet.honest = False
+    fleet.is_intact = False
     for raw in (b"1 2\n\x01", b"1 2 3 4 t\n\x01"):
-        fleet.raw.set(fleet.spaces["test"].keys.value("cache:key"), raw)
+        fleet.raw.set(fleet.namespaces["test"].keys.value("cache:key"), raw)
         assert await cache.get("key") is None
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import redis
 
 from converge_redis import RedisStore, SharedCache
-from tests.support.backends import SECONDS, Backend, until
-from tests.support.processes import crowd
+from tests.support.backends import TIMEOUT, Backend, until
+from tests.support.processes import process_group
 
 KEYS = 50
 LOCK_TTL = 2.0
@@ -32,7 +32,7 @@ def ask_for_all(number: int, url: str) -> list[Any]:
 
 
 def test_sixteen_processes_compute_each_key_once(real: Backend) -> None:
-    with crowd(16) as processes:
+    with process_group(16) as processes:
         answers = processes.call(ask_for_all, str(real.url))
     assert answers == [[f"value of {key}" for key in range(KEYS)]] * 16
     counted = [int(real.client().get(f"computed {key}") or 0) for key in range(KEYS)]
@@ -75,13 +75,13 @@ def test_one_other_takes_over_from_a_process_that_is_killed(real: Backend) -> No
         os.kill(dying.pid, signal.SIGKILL)
         killed_at.append(time.time())
 
-    with crowd(8) as processes:
+    with process_group(8) as processes:
         killer = threading.Thread(target=kill)
         killer.start()
         answers = processes.call(take_over, str(real.url))
         killer.join()
-    dying.join(SECONDS)
+    dying.join(TIMEOUT)
     assert client.get("begun") == client.get("taken over") == b"1"
     assert {value for value, _ in answers} == {1}
-    assert all(came - killed_at[0] < LOCK_TTL + SECONDS for _, came in answers)
+    assert all(came - killed_at[0] < LOCK_TTL + TIMEOUT for _, came in answers)
     print(f"taken over {max(came for _, came in answers) - killed_at[0]:.2f} s after the kill")

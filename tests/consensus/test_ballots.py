@@ -17,13 +17,13 @@ from converge_redis import (
     InvalidTypeError,
     InvalidValueError,
 )
-from tests.support.backends import SECONDS
+from tests.support.backends import TIMEOUT
 from tests.support.fleet import Fleet
 
 
 def ballot(fleet: Fleet, **options: Any) -> AsyncBallot:
     options.setdefault("vote_id", "ballot")
-    return fleet.made(Ballot, AsyncBallot, **options)
+    return fleet.protocol(Ballot, AsyncBallot, **options)
 
 
 async def read(ballot: AsyncBallot) -> BallotSnapshot:
@@ -131,7 +131,7 @@ async def test_approval(fleet: Fleet) -> None:
 async def test_a_ballot_closes_by_itself_as_of_its_deadline(fleet: Fleet) -> None:
     vote = ballot(fleet, deadline_sec=0.05)
     assert await vote.vote("a", "x")
-    result = await vote.wait_for_result(SECONDS)
+    result = await vote.wait_for_result(TIMEOUT)
     assert result is not None
     assert result.decision == "x"
     state = await read(vote)
@@ -144,12 +144,12 @@ async def test_the_result_is_pushed(fleet: Fleet) -> None:
     await vote.open()
     assert await vote.wait_for_result(0) is None
     assert await vote.wait_for_result(0.02) is None
-    waiting = [asyncio.create_task(other.wait_for_result(SECONDS)) for _ in range(5)]
+    waiting = [asyncio.create_task(other.wait_for_result(TIMEOUT)) for _ in range(5)]
     await asyncio.sleep(0)
     await vote.vote("a", "x")
     await vote.close()
     assert await asyncio.gather(*waiting) == [await vote.result()] * 5
-    assert await ballot(fleet, vote_id="unknown").wait_for_result(SECONDS) is None
+    assert await ballot(fleet, vote_id="unknown").wait_for_result(TIMEOUT) is None
 
 
 async def test_one_of_many_votes_of_an_agent_at_once_counts(fleet: Fleet) -> None:
@@ -165,9 +165,9 @@ async def test_one_of_many_votes_of_an_agent_at_once_counts(fleet: Fleet) -> Non
 
 async def test_others_take_part_without_the_terms(fleet: Fleet) -> None:
     if fleet.style == "sync":
-        guest = fleet.made(lambda store: Ballot.of("ballot", store), AsyncBallot)
+        guest = fleet.protocol(lambda store: Ballot.of("ballot", store), AsyncBallot)
     else:
-        guest = fleet.made(Ballot, lambda store: AsyncBallot.of("ballot", store))
+        guest = fleet.protocol(Ballot, lambda store: AsyncBallot.of("ballot", store))
     await refused("unknown", guest.vote("guest", "x", strict=True))
     with pytest.raises(ConfigurationError, match="terms"):
         await guest.open()

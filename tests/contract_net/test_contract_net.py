@@ -20,7 +20,7 @@ from converge_redis import (
     Task,
     TaskManager,
 )
-from tests.support.backends import SECONDS
+from tests.support.backends import TIMEOUT
 from tests.support.fleet import Fleet
 
 
@@ -31,12 +31,12 @@ def shards(request: pytest.FixtureRequest) -> Any:
 
 @pytest.fixture
 def net(fleet: Fleet, shards: int) -> AsyncContractNet:
-    return fleet.made(ContractNet, AsyncContractNet, shards=shards)
+    return fleet.protocol(ContractNet, AsyncContractNet, shards=shards)
 
 
 @pytest.fixture
 def tasks(fleet: Fleet, shards: int) -> AsyncTaskManager:
-    return fleet.made(TaskManager, AsyncTaskManager, shards=shards)
+    return fleet.protocol(TaskManager, AsyncTaskManager, shards=shards)
 
 
 async def read(net: AsyncContractNet, task_id: str) -> CallForProposals:
@@ -60,7 +60,7 @@ async def test_a_call_from_the_task_to_the_claim(net: AsyncContractNet, tasks: A
     assert await net.propose(made, "b", {"days": 2})
     assert await net.refuse(made, "c", "busy")
     assert await net.list_calls("a") == []
-    call = await net.wait_for_replies(made, SECONDS)
+    call = await net.wait_for_replies(made, TIMEOUT)
     assert call is not None
     assert [(one.agent_id, one.content) for one in call.proposals] == [("a", {"days": 3}), ("b", {"days": 2})]
     assert (call.refusals, call.state, call.initiator_id) == ({"c": "busy"}, "open", "boss")
@@ -78,7 +78,7 @@ async def test_a_call_from_the_task_to_the_claim(net: AsyncContractNet, tasks: A
 async def test_all_others_are_told(net: AsyncContractNet) -> None:
     made = await net.call("boss", Task(), ["a", "b", "c"], reply_within_sec=1000)
     await net.propose(made, "a")
-    waiting = [asyncio.create_task(net.wait_for_award(made, SECONDS)) for _ in range(3)]
+    waiting = [asyncio.create_task(net.wait_for_award(made, TIMEOUT)) for _ in range(3)]
     await asyncio.sleep(0)
     await net.accept(made, "a")
     for call in await asyncio.gather(*waiting):
@@ -87,11 +87,11 @@ async def test_all_others_are_told(net: AsyncContractNet) -> None:
 
 
 async def test_invitees_are_told_of_a_call(net: AsyncContractNet) -> None:
-    waiting = asyncio.create_task(net.wait_for_call("a", SECONDS))
+    waiting = asyncio.create_task(net.wait_for_call("a", TIMEOUT))
     await asyncio.sleep(0)
     made = await net.call("boss", Task(), ["a"], reply_within_sec=1000)
     assert await waiting == made
-    assert await net.wait_for_call("a", SECONDS) == made, "until it has replied"
+    assert await net.wait_for_call("a", TIMEOUT) == made, "until it has replied"
     await net.refuse(made, "a")
     assert await net.wait_for_call("a", 0.02) is None
     assert await net.wait_for_call("a", 0) is None
@@ -100,17 +100,17 @@ async def test_invitees_are_told_of_a_call(net: AsyncContractNet) -> None:
 async def test_late_replies_are_refused(net: AsyncContractNet, tasks: AsyncTaskManager) -> None:
     made = await net.call("boss", Task(), ["a", "b"], reply_within_sec=0.05, award_within_sec=0.1)
     await net.propose(made, "a")
-    call = await net.wait_for_replies(made, SECONDS)
+    call = await net.wait_for_replies(made, TIMEOUT)
     assert call is not None
     assert call.state == "open"
     await refused("late", net.propose(made, "b", strict=True))
     await refused("late", net.refuse(made, "b", strict=True))
     assert await net.list_calls("b") == []
-    lapsed = await net.wait_for_award(made, SECONDS)
+    lapsed = await net.wait_for_award(made, TIMEOUT)
     assert lapsed is not None
     assert (lapsed.state, lapsed.ended_at) == ("lapsed", lapsed.lapses_at)
     await refused("late", net.accept(made, "a", strict=True))
-    assert [task.id for task in await tasks.claim_next("z", wait=SECONDS)] == [made]
+    assert [task.id for task in await tasks.claim_next("z", wait=TIMEOUT)] == [made]
 
 
 async def test_a_refusal_takes_back_a_proposal(net: AsyncContractNet) -> None:
@@ -145,7 +145,7 @@ async def test_one_of_many_awards_at_once_is_the_one(net: AsyncContractNet, task
 
 
 async def test_the_members_of_a_pool_are_invited(fleet: Fleet, net: AsyncContractNet, shards: int) -> None:
-    pools = fleet.made(PoolManager, AsyncPoolManager, shards=shards)
+    pools = fleet.protocol(PoolManager, AsyncPoolManager, shards=shards)
     await pools.create_pool(PoolSpec(id="crew"))
     for agent in ("boss", "a", "b, c"):
         await pools.join_pool(agent, "crew")

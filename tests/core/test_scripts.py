@@ -24,7 +24,7 @@ from converge_redis.tasks import settle as settling
 from converge_redis.tasks import submit as submitting
 from converge_redis.tasks.record import MAX_INLINE_BYTES
 from tests.support.backends import Backend
-from tests.support.fleet import operation_of
+from tests.support.fleet import first_operation
 
 ROOT = Path(str(lua_root()))
 SCRIPTS = sorted(f"{path.parent.parent.name}/{path.stem}" for path in ROOT.glob("*/lua/*.lua"))
@@ -61,11 +61,11 @@ def test_the_shard_has_the_names_of_keys_py() -> None:
         (settling.report(SPACE, "a", "t", 1), False),
         (settling.fail_task(SPACE, "t", "r"), True),
         (settling.cancel_task(SPACE, "t"), True),
-        (operation_of(submitting.requeue_task(SPACE, "t")), True),
+        (first_operation(submitting.requeue_task(SPACE, "t")), True),
         (submitting.submit(SPACE, Task()), False),
-        (operation_of(values.put(SPACE, "k", 1)), False),
-        (operation_of(values.compare_and_set(SPACE, "k", 1, 7)), True),
-        (operation_of(values.delete(SPACE, "k")), False),
+        (first_operation(values.put(SPACE, "k", 1)), False),
+        (first_operation(values.compare_and_set(SPACE, "k", 1, 7)), True),
+        (first_operation(values.delete(SPACE, "k")), False),
         (
             find_or_lock(CacheContext(SPACE, "c:", 0.0, CacheCounters("c:", None)), CacheRequest("k", "t")),
             False,

@@ -12,12 +12,12 @@ Expire = Callable[[str], None]
 
 @pytest.fixture
 def delegations(fleet: Fleet) -> AsyncDelegationProtocol:
-    return fleet.made(DelegationProtocol, AsyncDelegationProtocol)
+    return fleet.protocol(DelegationProtocol, AsyncDelegationProtocol)
 
 
 @pytest.fixture
 def pools(fleet: Fleet) -> AsyncPoolManager:
-    return fleet.made(PoolManager, AsyncPoolManager)
+    return fleet.protocol(PoolManager, AsyncPoolManager)
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def expire(fleet: Fleet) -> Expire:
     """Let the end of a delegation lie in the past."""
 
     def expire(delegation_id: str) -> None:
-        records = fleet.spaces["test"].keys.delegation_names()["delegation:"]
+        records = fleet.namespaces["test"].keys.delegation_names()["delegation:"]
         assert fleet.raw.hexists(records + delegation_id, "expires")
         fleet.raw.hset(records + delegation_id, "expires", "1")
 

@@ -230,7 +230,7 @@ async def test_what_has_ended_is_swept_after_a_day(
     delegations: AsyncDelegationProtocol, fleet: Fleet
 ) -> None:
     ids = [await delegations.delegate("a", "b", "read", expires_in_sec=1) for _ in range(3)]
-    over = fleet.spaces["test"].keys.delegation_names()["over"]
+    over = fleet.namespaces["test"].keys.delegation_names()["over"]
     for delegation_id in ids:
         fleet.raw.zadd(over, {delegation_id: 1})
     kept = await delegations.delegate("a", "b", "read")

@@ -17,13 +17,13 @@ from converge_redis import (
     TaskManager,
 )
 from tests.delegation.conftest import Expire
-from tests.support.backends import SECONDS
+from tests.support.backends import TIMEOUT
 from tests.support.fleet import Fleet
 
 
 @pytest.fixture
 def tasks(fleet: Fleet) -> AsyncTaskManager:
-    return fleet.made(TaskManager, AsyncTaskManager)
+    return fleet.protocol(TaskManager, AsyncTaskManager)
 
 
 async def test_a_claim_needs_what_it_enforces(
@@ -48,7 +48,7 @@ async def test_a_claim_needs_what_it_enforces(
     assert await tasks.release("helper", task_id)
     await delegations.revoke(made)
     with pytest.raises(NotAuthorizedError):
-        await tasks.claim_next("helper", enforce="dig", wait=SECONDS)
+        await tasks.claim_next("helper", enforce="dig", wait=TIMEOUT)
     assert (await tasks.counts())["pending"] == 1
     assert await tasks.claim("helper", task_id), "without enforce nothing is needed"
 
@@ -77,9 +77,9 @@ async def test_one_that_waits_is_refused_when_the_grant_is_gone(
     fleet: Fleet, tasks: AsyncTaskManager, delegations: AsyncDelegationProtocol
 ) -> None:
     made = await delegations.delegate("boss", "helper", "dig")
-    waits = asyncio.create_task(tasks.claim_next("helper", enforce="dig", wait=SECONDS))
-    other = fleet.made(TaskManager, AsyncTaskManager)
-    second = asyncio.create_task(other.claim_next("anybody", wait=SECONDS))
+    waits = asyncio.create_task(tasks.claim_next("helper", enforce="dig", wait=TIMEOUT))
+    other = fleet.protocol(TaskManager, AsyncTaskManager)
+    second = asyncio.create_task(other.claim_next("anybody", wait=TIMEOUT))
     await asyncio.sleep(0.2)
     await delegations.revoke(made)
     task_id = second_task = await tasks.submit(Task(objective="x"))

@@ -20,7 +20,7 @@ from converge_redis.demo.summary import Summary
 from converge_redis.server.embedded import EmbeddedServer
 from converge_redis.transport.clients import blocking_client
 
-SECONDS = 120.0
+TIMEOUT = 120.0
 DEMO = [sys.executable, "-m", "converge_redis.cli", "demo"]
 ODD_NAMES = ["with space.py", "colon:brace{0}.py", "new\nline.py", "ünïcode.py", "[bold]markup.py"]
 BROKEN = {
@@ -58,7 +58,7 @@ def run_demo(*arguments: object, **environment: str) -> subprocess.CompletedProc
         check=False,
         capture_output=True,
         text=True,
-        timeout=SECONDS,
+        timeout=TIMEOUT,
         env={**os.environ, "CONVERGE_REDIS_URL": "", **environment},
     )
 
@@ -139,7 +139,7 @@ def test_no_process_outlives_the_main_one(
             assert demo.poll() is None
         demo.send_signal(number)
         # The children hold the other ends of both pipes: reading to the end waits for the last of them.
-        _, errors = demo.communicate(timeout=SECONDS)
+        _, errors = demo.communicate(timeout=TIMEOUT)
     assert demo.returncode == code
     assert "Traceback" not in errors
     assert number == signal.SIGKILL or not list(temporary.iterdir())

@@ -52,12 +52,12 @@ class Agent:
     """An agent with all parts."""
 
     def __init__(self, fleet: Fleet, agent_id: str = "agent", **more: Any) -> None:
-        self.tasks = fleet.made(TaskManager, AsyncTaskManager)
-        self.pools = fleet.made(PoolManager, AsyncPoolManager)
-        self.auction = fleet.made(BiddingProtocol, AsyncBiddingProtocol, auction_id="auction")
-        self.talks = fleet.made(NegotiationProtocol, AsyncNegotiationProtocol)
-        self.delegations = fleet.made(DelegationProtocol, AsyncDelegationProtocol)
-        self.ballot = fleet.made(Ballot, AsyncBallot, vote_id="ballot")
+        self.tasks = fleet.protocol(TaskManager, AsyncTaskManager)
+        self.pools = fleet.protocol(PoolManager, AsyncPoolManager)
+        self.auction = fleet.protocol(BiddingProtocol, AsyncBiddingProtocol, auction_id="auction")
+        self.talks = fleet.protocol(NegotiationProtocol, AsyncNegotiationProtocol)
+        self.delegations = fleet.protocol(DelegationProtocol, AsyncDelegationProtocol)
+        self.ballot = fleet.protocol(Ballot, AsyncBallot, vote_id="ballot")
         parts: dict[str, Any] = {
             "task_manager": self.tasks,
             "pool_manager": self.pools,

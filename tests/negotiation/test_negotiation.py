@@ -16,13 +16,13 @@ from converge_redis import (
     PayloadTooLargeError,
 )
 from converge_redis.negotiation import query
-from tests.support.backends import SECONDS, eventually
+from tests.support.backends import TIMEOUT, eventually
 from tests.support.fleet import Fleet
 
 
 @pytest.fixture
 def talks(fleet: Fleet) -> AsyncNegotiationProtocol:
-    return fleet.made(NegotiationProtocol, AsyncNegotiationProtocol)
+    return fleet.protocol(NegotiationProtocol, AsyncNegotiationProtocol)
 
 
 async def read(talks: AsyncNegotiationProtocol, session_id: str) -> NegotiationSession:
@@ -145,7 +145,7 @@ async def test_names_do_not_confuse_turns(talks: AsyncNegotiationProtocol) -> No
 
 async def test_a_deadline_closes_as_of_the_deadline(talks: AsyncNegotiationProtocol) -> None:
     made = await talks.create_session("a", ["b"], 1, deadline_sec=0.05)
-    session = await talks.wait_for_update(made, SECONDS)
+    session = await talks.wait_for_update(made, TIMEOUT)
     assert session is not None
     assert (session.state, session.reason, session.ended_by) == ("closed", "deadline", None)
     assert session.ended_at == session.deadline_at == pytest.approx(session.created_at + 0.05)
@@ -165,15 +165,15 @@ async def test_a_late_accept_finds_it_closed(talks: AsyncNegotiationProtocol) ->
 
 
 async def test_updates_are_pushed(talks: AsyncNegotiationProtocol, fleet: Fleet) -> None:
-    other = fleet.made(NegotiationProtocol, AsyncNegotiationProtocol)
+    other = fleet.protocol(NegotiationProtocol, AsyncNegotiationProtocol)
     made = await talks.create_session("a", ["b"], 1)
     known = await read(talks, made)
-    waiting = [asyncio.create_task(other.wait_for_update(made, SECONDS, since=known)) for _ in range(5)]
+    waiting = [asyncio.create_task(other.wait_for_update(made, TIMEOUT, since=known)) for _ in range(5)]
     assert await talks.propose(made, "b", 2)
     for update in await asyncio.gather(*waiting):
         assert update is not None
         assert update.current_proposal.content == 2
-    missed = await other.wait_for_update(made, SECONDS, since=known.version)
+    missed = await other.wait_for_update(made, TIMEOUT, since=known.version)
     assert missed is not None, "a change between two calls is not missed"
     assert await other.wait_for_update(made, 0, since=known) == missed
     assert await other.wait_for_update(made, 0) is None
@@ -196,14 +196,14 @@ async def test_sessions_of_an_agent(
     await talks.accept(made[1], "b")
     assert await talks.list_sessions("a") == made[2:]
     assert await talks.list_sessions("z") == []
-    gone = fleet.spaces["test"].keys.shard_names(0)["negotiation:"] + made[2]
+    gone = fleet.namespaces["test"].keys.shard_names(0)["negotiation:"] + made[2]
     fleet.raw.delete(gone, gone.replace("negotiation:", "proposals:"))
     assert await talks.list_sessions("a") == made[3:]
     assert await talks.list_sessions("b") == [*made[3:], other]
 
 
 async def test_shards(fleet: Fleet) -> None:
-    talks = fleet.made(NegotiationProtocol, AsyncNegotiationProtocol, shards=5)
+    talks = fleet.protocol(NegotiationProtocol, AsyncNegotiationProtocol, shards=5)
     made = [await talks.create_session("a", ["b"], number) for number in range(20)]
     assert await talks.list_sessions("b") == sorted(made)
     assert all(await asyncio.gather(*(talks.accept(one, "b") for one in made)))

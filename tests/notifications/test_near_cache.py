@@ -148,7 +148,7 @@ async def test_a_lost_connection_drops_all_copies(real_fleet: Fleet) -> None:
         return await store.get("key") is None
 
     await eventually(gone)
-    real_fleet.honest = False
+    real_fleet.is_intact = False
 
 
 async def test_tasks_that_have_ended(real_fleet: Fleet) -> None:

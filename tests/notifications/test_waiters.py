@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 
 from converge_redis.notifications.waiters import Observation, Waiter, Waiters
-from tests.support.backends import SECONDS
+from tests.support.backends import TIMEOUT
 
 
 class Server:
@@ -55,11 +55,11 @@ async def test_a_wait_that_ends_while_others_are_forgotten_is_not_read(
     waits.remove(left)
     waits.add(ended)
     waits.add(stays)
-    await asyncio.wait_for(server.is_asked.wait(), SECONDS)
+    await asyncio.wait_for(server.is_asked.wait(), TIMEOUT)
     waits.resolve("b", "done")  # told, while the server is asked to forget
     server.ended["c"] = "done too"
     server.goes_on.set()
-    async with asyncio.timeout(SECONDS):
+    async with asyncio.timeout(TIMEOUT):
         await ended.wait()
         await stays.wait()
     assert (ended.results, stays.results) == (["done"], ["done too"])
@@ -74,11 +74,11 @@ async def test_a_wait_that_begins_while_it_is_forgotten_is_read_afterwards(
     waits.add(first)
     await asyncio.sleep(0.01)
     waits.remove(first)
-    await asyncio.wait_for(server.is_asked.wait(), SECONDS)
+    await asyncio.wait_for(server.is_asked.wait(), TIMEOUT)
     waits.add(second)
     server.ended["a"] = "done"
     server.goes_on.set()
-    async with asyncio.timeout(SECONDS):
+    async with asyncio.timeout(TIMEOUT):
         await second.wait()
     assert second.results == ["done"]
     assert server.reads == [["a"], ["a"]]

@@ -17,35 +17,35 @@ from converge_redis import (
     NegotiationProtocol,
     Task,
 )
-from tests.support.backends import SECONDS, eventually
+from tests.support.backends import TIMEOUT, eventually
 from tests.support.fleet import Fleet
 
 Change = Callable[[], Awaitable[Any]]
 
 
 async def negotiation(fleet: Fleet) -> tuple[Awaitable[Any], Change]:
-    talks = fleet.made(NegotiationProtocol, AsyncNegotiationProtocol)
-    other = fleet.made(NegotiationProtocol, AsyncNegotiationProtocol)
+    talks = fleet.protocol(NegotiationProtocol, AsyncNegotiationProtocol)
+    other = fleet.protocol(NegotiationProtocol, AsyncNegotiationProtocol)
     made = await talks.create_session("a", ["b"], 1)
-    return talks.wait_for_update(made, SECONDS, since=1), lambda: other.accept(made, "b")
+    return talks.wait_for_update(made, TIMEOUT, since=1), lambda: other.accept(made, "b")
 
 
 async def auction(fleet: Fleet) -> tuple[Awaitable[Any], Change]:
-    one, other = (fleet.made(BiddingProtocol, AsyncBiddingProtocol, auction_id="x") for _ in range(2))
+    one, other = (fleet.protocol(BiddingProtocol, AsyncBiddingProtocol, auction_id="x") for _ in range(2))
     await one.submit_bid("a", 1)
-    return one.wait_for_outcome(SECONDS), other.resolve
+    return one.wait_for_outcome(TIMEOUT), other.resolve
 
 
 async def ballot(fleet: Fleet) -> tuple[Awaitable[Any], Change]:
-    one, other = (fleet.made(Ballot, AsyncBallot, vote_id="x") for _ in range(2))
+    one, other = (fleet.protocol(Ballot, AsyncBallot, vote_id="x") for _ in range(2))
     await one.vote("a", 1)
-    return one.wait_for_result(SECONDS), other.close
+    return one.wait_for_result(TIMEOUT), other.close
 
 
 async def contract(fleet: Fleet) -> tuple[Awaitable[Any], Change]:
-    one, other = (fleet.made(ContractNet, AsyncContractNet) for _ in range(2))
+    one, other = (fleet.protocol(ContractNet, AsyncContractNet) for _ in range(2))
     made = await one.call("boss", Task(), ["a"], reply_within_sec=1000)
-    return one.wait_for_replies(made, SECONDS), lambda: other.propose(made, "a")
+    return one.wait_for_replies(made, TIMEOUT), lambda: other.propose(made, "a")
 
 
 @pytest.mark.parametrize("session", [negotiation, auction, ballot, contract])
@@ -55,7 +55,7 @@ async def test_a_lost_connection_strands_nobody(
     waits, change = await session(real_fleet)
     waiting = asyncio.ensure_future(waits)
     raw: Any = real_fleet.raw
-    onlookers = real_fleet.spaces["test"].keys.shard_names(0)["onlookers:"]
+    onlookers = real_fleet.namespaces["test"].keys.shard_names(0)["onlookers:"]
 
     async def is_watched() -> bool:
         return bool(raw.keys(onlookers + "*"))
@@ -74,7 +74,7 @@ async def test_one_that_is_cancelled_leaves_nothing(
         return  # a thread that blocks cannot be cancelled
     waits, _change = await session(real_fleet)
     waiting = asyncio.ensure_future(waits)
-    onlookers = real_fleet.spaces["test"].keys.shard_names(0)["onlookers:"]
+    onlookers = real_fleet.namespaces["test"].keys.shard_names(0)["onlookers:"]
 
     async def is_watched() -> bool:
         return bool(real_fleet.raw.keys(onlookers + "*"))

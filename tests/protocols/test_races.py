@@ -27,27 +27,27 @@ from converge_redis import (
 )
 from converge_redis.consensus.tally import tally
 from tests.support.backends import Backend
-from tests.support.processes import Crowd, crowd
+from tests.support.processes import ProcessGroup, process_group
 
 BIDS = 200
 SESSIONS = 500
 
 
 @pytest.fixture(scope="module")
-def sixteen() -> Iterator[Crowd]:
-    with crowd(16) as processes:
+def sixteen() -> Iterator[ProcessGroup]:
+    with process_group(16) as processes:
         yield processes
 
 
 @pytest.fixture(scope="module")
-def ten() -> Iterator[Crowd]:
-    with crowd(10) as processes:
+def ten() -> Iterator[ProcessGroup]:
+    with process_group(10) as processes:
         yield processes
 
 
 @pytest.fixture(scope="module")
-def eight() -> Iterator[Crowd]:
-    with crowd(8) as processes:
+def eight() -> Iterator[ProcessGroup]:
+    with process_group(8) as processes:
         yield processes
 
 
@@ -136,7 +136,9 @@ SEALED = [
 
 
 @pytest.mark.parametrize("terms", SEALED, ids=lambda terms: "-".join(str(part) for part in terms.values()))
-def test_sealed_bids_of_sixteen_processes(real: Backend, sixteen: Crowd, terms: dict[str, Any]) -> None:
+def test_sealed_bids_of_sixteen_processes(
+    real: Backend, sixteen: ProcessGroup, terms: dict[str, Any]
+) -> None:
     told = sixteen.call(bid, real.url, "auction", terms)
     assert all(taken == amounts(number) for number, (taken, _) in enumerate(told)), (
         "each bid replaces the last"
@@ -162,7 +164,9 @@ def test_sealed_bids_of_sixteen_processes(real: Backend, sixteen: Crowd, terms: 
 
 
 @pytest.mark.parametrize("direction", ["max", "min"])
-def test_an_english_auction_of_sixteen_processes(real: Backend, sixteen: Crowd, direction: str) -> None:
+def test_an_english_auction_of_sixteen_processes(
+    real: Backend, sixteen: ProcessGroup, direction: str
+) -> None:
     terms = {"auction_type": "english", "direction": direction, "increment": 0.5}
     told = sixteen.call(bid, real.url, "auction", terms)
     (outcome,) = set(sixteen.call(finish, "auction"))
@@ -186,7 +190,7 @@ def test_an_english_auction_of_sixteen_processes(real: Backend, sixteen: Crowd, 
 
 @pytest.mark.parametrize("direction", ["max", "min"])
 def test_one_of_sixteen_gets_the_price_of_a_dutch_auction(
-    real: Backend, sixteen: Crowd, direction: str
+    real: Backend, sixteen: ProcessGroup, direction: str
 ) -> None:
     terms = {
         "auction_type": "dutch",
@@ -231,7 +235,7 @@ def haggle(number: int, url: str, session_ids: list[str]) -> Log:
     return log
 
 
-def test_every_session_is_explained_by_some_order_of_the_calls(real: Backend, ten: Crowd) -> None:
+def test_every_session_is_explained_by_some_order_of_the_calls(real: Backend, ten: ProcessGroup) -> None:
     agents = [f"agent {number}" for number in range(len(ten))]
     with RedisStore.from_url(str(real.url), "race") as store:
         protocol = NegotiationProtocol(store)
@@ -290,7 +294,9 @@ def vote(number: int, url: str, quorum: int, voters: int) -> list[tuple[str, str
 
 
 @pytest.mark.parametrize("missing", [0, 1])
-def test_a_ballot_of_fifty_voters_over_eight_processes(real: Backend, eight: Crowd, missing: int) -> None:
+def test_a_ballot_of_fifty_voters_over_eight_processes(
+    real: Backend, eight: ProcessGroup, missing: int
+) -> None:
     voters = 40
     told = eight.call(vote, real.url, voters + missing, voters)
     taken = [each for of_process in told for each in of_process]
@@ -333,7 +339,7 @@ def join(number: int, url: str) -> list[str]:
     return asyncio.run(join_all())
 
 
-def test_ten_of_a_hundred_are_in(real: Backend, eight: Crowd) -> None:
+def test_ten_of_a_hundred_are_in(real: Backend, eight: ProcessGroup) -> None:
     with RedisStore.from_url(str(real.url), "race") as store:
         pools = PoolManager(store)
         pools.create_pool(PoolSpec(id="ten places", max_agents=10))

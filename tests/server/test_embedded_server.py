@@ -26,7 +26,7 @@ from converge_redis.server.binary import find_server_binary
 from converge_redis.server.embedded import EmbeddedServer
 from converge_redis.server.shared import embedded_server
 
-SECONDS = 10.0  # a limit for what takes milliseconds
+TIMEOUT = 10.0  # a limit for what takes milliseconds
 FLAVOURS = [path for path in (str(find_server_binary()), shutil.which("redis-server")) if path is not None]
 CLI = [sys.executable, "-m", "converge_redis.cli"]
 
@@ -73,7 +73,7 @@ def has_ended(pid: int) -> bool:
     except ProcessLookupError:
         return True
     try:
-        return bool(select.select([descriptor], [], [], SECONDS)[0])
+        return bool(select.select([descriptor], [], [], TIMEOUT)[0])
     finally:
         os.close(descriptor)
 
@@ -96,7 +96,7 @@ def test_a_tcp_port_is_open_on_loopback_only(binary: str) -> None:
         assert url.hostname == "127.0.0.1"
         assert client.config_get("bind") == {"bind": "127.0.0.1"}
         with pytest.raises(OSError, match=r"refused|assign|timed out"):
-            socket.create_connection(("127.0.0.2", url.port or 0), SECONDS)
+            socket.create_connection(("127.0.0.2", url.port or 0), TIMEOUT)
 
 
 @pytest.mark.parametrize(("binary", "appendfsync"), [*zip(FLAVOURS, ["everysec", "always"], strict=False)])
@@ -154,7 +154,7 @@ def test_stop_and_start_may_be_called_again() -> None:
         _ = server.pid
     with server:
         os.kill(server.pid, signal.SIGKILL)
-        assert server.wait(SECONDS)
+        assert server.wait(TIMEOUT)
         assert not server.running
         with connected(server.start().url) as client:
             assert client.ping()
@@ -236,7 +236,7 @@ def test_the_server_ends_with_its_process(way: str) -> None:
         assert has_ended(server_pid)
     with python(OWNER, way) as owner:
         server_pid = int(first_line(owner))
-        owner.communicate(timeout=SECONDS)  # the end of its input: it exits without a stop()
+        owner.communicate(timeout=TIMEOUT)  # the end of its input: it exits without a stop()
         assert owner.returncode == 0
         assert has_ended(server_pid)
 
@@ -247,7 +247,7 @@ def test_the_server_outlives_the_thread_that_started_it() -> None:
     thread.start()
     task = Path(f"/proc/self/task/{thread.native_id}")
     thread.join()
-    deadline = time.monotonic() + SECONDS
+    deadline = time.monotonic() + TIMEOUT
     while task.exists():  # join() returns a little before the kernel's thread has ended
         assert time.monotonic() < deadline
     with server, connected(server.url) as client:
@@ -289,7 +289,7 @@ print(server.pid, shared.pid, flush=True)
 @pytest.mark.parametrize("way", ["with prctl", "without prctl"])
 def test_a_fork_has_a_shared_server_of_its_own_and_leaves_its_parents(way: str) -> None:
     with python(FORKS, way) as process:
-        output, _ = process.communicate(timeout=SECONDS)
+        output, _ = process.communicate(timeout=TIMEOUT)
         assert process.returncode == 0
     pids = [int(word) for word in output.split()]
     assert len(set(pids)) == 3
@@ -320,7 +320,7 @@ def test_the_command_prints_its_url_and_stops_at_a_signal(option: str, number: s
         with connected(url) as client:
             server_pid = client.info("server")["process_id"]
         process.send_signal(number)
-        assert process.wait(SECONDS) == 0
+        assert process.wait(TIMEOUT) == 0
         assert has_ended(server_pid)
 
 
@@ -329,7 +329,7 @@ def test_the_command_fails_when_its_server_ends(tmp_path: Path) -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         with connected(first_line(process)) as client:
             os.kill(client.info("server")["process_id"], signal.SIGKILL)
-        assert process.wait(SECONDS) == 1
+        assert process.wait(TIMEOUT) == 1
         assert process.stderr is not None
         assert "Error: the server ended unexpectedly" in process.stderr.read()
 

@@ -18,7 +18,7 @@ from converge_redis import (
 from converge_redis.core.operation import Operation
 from converge_redis.store import values
 from tests.support.backends import Backend, eventually
-from tests.support.fleet import Fleet, operation_of
+from tests.support.fleet import Fleet, first_operation
 
 
 async def gone(store: Any, key: str) -> bool:
@@ -34,14 +34,14 @@ async def test_a_value_expires_and_leaves_the_index(fleet: Fleet) -> None:
     assert await store.list() == ["for ever", "long"]
     assert await store.count() == 2
     assert await store.get_many(["short", "long"]) == {"long": 2}
-    assert fleet.raw.zcard(fleet.spaces["test"].keys.value_names()["values"]) == 2
+    assert fleet.raw.zcard(fleet.namespaces["test"].keys.value_names()["values"]) == 2
 
 
 async def test_writes_clear_away_what_has_expired(fleet: Fleet) -> None:
     store = fleet.store()
     await store.put_many({f"k{number}": number for number in range(25)}, ttl=0.01)
     await eventually(lambda: gone(store, "k0"))
-    index = fleet.spaces["test"].keys.value_names()["values"]
+    index = fleet.namespaces["test"].keys.value_names()["values"]
     await asyncio.sleep(0.02)
     for _ in range(3):
         await store.put("other", 1)
@@ -136,7 +136,7 @@ async def test_one_of_all_stores_a_value_that_is_absent(fleet: Fleet) -> None:
 
 async def test_compare_and_set_whose_reply_was_lost(fleet: Fleet) -> None:
     manager, store = fleet.manager(), fleet.store()
-    work: Operation[Any] = operation_of(values.compare_and_set(fleet.spaces["test"], "key", "mine", 0))
+    work: Operation[Any] = first_operation(values.compare_and_set(fleet.namespaces["test"], "key", "mine", 0))
     version = await fleet.run(manager, work)
     other = await store.compare_and_set("key", "theirs", version)
     assert await fleet.run(manager, work) == version

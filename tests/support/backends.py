@@ -1,4 +1,4 @@
-"""The servers that the suite runs on: the fake and real ones, behind one small interface."""
+"""The servers that the suite runs on: the fake and real ones, behind one interface; waiting for a state."""
 
 import asyncio
 import time
@@ -14,17 +14,17 @@ from converge_redis import AsyncRedisStore, EmbeddedServer, RedisStore
 
 T = TypeVar("T")
 
-SECONDS = 20.0
-"""A limit for what takes milliseconds: reached only when something is broken."""
+TIMEOUT = 60.0
+"""Seconds to wait for a state that is usually reached in milliseconds; only a broken test takes so long."""
 
 
 @dataclass
 class Backend:
-    """One server, empty at the beginning of a test.
+    """One server, empty when a test begins.
 
     Attributes:
         name: ``"fake"``, or the real server's name.
-        url: Where a real server is; None: the fake.
+        url: The URL of a real server; None: the fake.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Backend:
             return AsyncRedisStore(client, namespace, shards, **options)
         return AsyncRedisStore.from_url(self.url, namespace, shards, **options)
 
-    def empty(self) -> None:
+    def flush(self) -> None:
         if self.url is not None:
             with redis.Redis.from_url(self.url) as client:
                 client.flushall()
@@ -67,7 +67,7 @@ class Backend:
 
 
 class Servers:
-    """The real servers of one test process, each started when it is first needed."""
+    """The real servers of one test process, each started on first use."""
 
     def __init__(self) -> None:
         self._started: dict[str, EmbeddedServer] = {}
@@ -82,19 +82,28 @@ class Servers:
             server.stop()
 
 
-async def eventually(look: Callable[[], Awaitable[T]]) -> T:
-    """Await `look()` again and again until what it returns is true, and return that."""
-    ends = time.monotonic() + SECONDS
-    while not (found := await look()):
-        assert time.monotonic() < ends, f"still {found!r} after {SECONDS} s"
+async def eventually(condition: Callable[[], Awaitable[T]]) -> T:
+    """Await `condition()` until its result is true, and return that; fail after `TIMEOUT`."""
+    deadline = time.monotonic() + TIMEOUT
+    while not (found := await condition()):
+        assert time.monotonic() < deadline, f"still {found!r} after {TIMEOUT} s"
         await asyncio.sleep(0.005)
     return found
 
 
-def until(look: Callable[[], T]) -> T:
-    """Call `look` again and again until what it returns is true, and return that."""
-    ends = time.monotonic() + SECONDS
-    while not (found := look()):
-        assert time.monotonic() < ends, f"still {found!r} after {SECONDS} s"
+def until(condition: Callable[[], T]) -> T:
+    """Call `condition` until its result is true, and return that; fail after `TIMEOUT`."""
+    deadline = time.monotonic() + TIMEOUT
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"still {found!r} after {TIMEOUT} s"
         time.sleep(0.005)
     return found
+
+
+async def async_until(condition: Callable[[], T]) -> T:
+    """As `until`, without blocking the event loop."""
+
+    async def call() -> T:
+        return condition()
+
+    return await eventually(call)

@@ -1,4 +1,4 @@
-"""What most tests work with: managers of either kind on either server, and a look behind them."""
+"""A fleet: blocking or asyncio managers on one server, and access to what they store."""
 
 import asyncio
 import functools
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 _threads = ThreadPoolExecutor(64, "blocking")
-"""asyncio's own pool has six threads on two cores: too few for those who wait."""
+"""For blocking calls; asyncio's own pool has six threads on two cores, too few for many waiting calls."""
 
 
 async def in_thread(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -31,7 +31,7 @@ async def in_thread(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 
 
 class InThreads:
-    """A blocking object as an asynchronous one: each method that blocks runs in a thread."""
+    """Makes a blocking object awaitable: each method runs in a thread."""
 
     def __init__(self, blocking: Any) -> None:
         self._blocking = blocking
@@ -44,71 +44,72 @@ class InThreads:
 
 
 class Fleet:
-    """Stores and managers on one server, of one style; closed together at the end of a test.
+    """Stores and managers of one style on one server; closed together when the test ends.
 
     Attributes:
-        raw: A plain client of the same server, for looking behind and for doing harm.
-        honest: False: the test has corrupted what is stored, so nothing is to be held against it.
+        raw: A plain client of the same server, to read and to corrupt what is stored.
+        is_intact: False: the test has corrupted what is stored, so it is not checked when the test ends.
+        namespaces: The namespaces of the stores made so far, by name.
     """
 
     def __init__(self, backend: Backend, style: Style) -> None:
         self.backend = backend
         self.style = style
         self.raw: redis.Redis = backend.client()
-        self.honest = True
-        self.spaces: dict[str, Namespace] = {}
+        self.is_intact = True
+        self.namespaces: dict[str, Namespace] = {}
         self._stores: list[RedisStore | AsyncRedisStore] = []
 
     def store(self, namespace: str = "test", shards: int = 1, **options: Any) -> AsyncRedisStore:
-        """A store; a blocking one looks like an asynchronous one."""
+        """Make a store; a blocking one has awaitable methods."""
         if self.style == "sync":
             blocking = self.backend.store(namespace, shards, **options)
-            self._keep(blocking)
+            self._register(blocking)
             return cast("AsyncRedisStore", InThreads(blocking))
         store = self.backend.async_store(namespace, shards, **options)
-        self._keep(store)
+        self._register(store)
         return store
 
     def manager(
         self, namespace: str = "test", shards: int = 1, metrics: Any = None, **options: Any
     ) -> AsyncTaskManager:
-        """A manager with a store of its own, as another process has it."""
+        """Make a manager with its own store, as another process would have."""
         if self.style == "sync":
             blocking = self.backend.store(namespace, shards, **options)
-            self._keep(blocking)
+            self._register(blocking)
             return cast("AsyncTaskManager", InThreads(TaskManager(blocking, metrics)))
         store = self.backend.async_store(namespace, shards, **options)
-        self._keep(store)
+        self._register(store)
         return AsyncTaskManager(store, metrics)
 
-    def made(
+    def protocol(
         self, blocking: Callable[..., Any], on_asyncio: Callable[..., T], *args: Any, **options: Any
     ) -> T:
-        """A protocol, with a store of its own, as another process has it; `args` follow the store.
+        """Make a protocol, a pool manager, or another object on a store of its own.
 
         Args:
-            blocking: Its class for blocking code; the object looks like one of the other.
+            blocking: Its class for blocking code; the methods of the object are awaitable.
             on_asyncio: Its class for asyncio.
-            args: What the class takes before the store.
-            options: What else the class takes; ``namespace`` and ``shards`` are the store's.
+            args: Arguments of the class before the store.
+            options: Keyword arguments of the class; ``namespace`` and ``shards`` are the store's.
         """
         where = (options.pop("namespace", "test"), options.pop("shards", 1))
         store = self.backend.store(*where) if self.style == "sync" else self.backend.async_store(*where)
-        self._keep(store)
+        self._register(store)
         if self.style == "sync":
             return cast("T", InThreads(blocking(*args, store=store, **options)))
         return on_asyncio(*args, store=store, **options)
 
-    def _keep(self, store: RedisStore | AsyncRedisStore) -> None:
+    def _register(self, store: RedisStore | AsyncRedisStore) -> None:
         self._stores.append(store)
-        self.spaces.setdefault(store._namespace.name, store._namespace)
+        self.namespaces.setdefault(store._namespace.name, store._namespace)
 
-    async def run(self, manager: AsyncTaskManager, work: Operation[Any] | Procedure[Any]) -> Any:
-        """Carry out an operation on a manager's store."""
+    async def run(self, manager: AsyncTaskManager, call: Operation[Any] | Procedure[Any]) -> Any:
+        """Execute an operation or a procedure on a manager's store."""
         if self.style == "sync":
             blocking = cast("RedisStore", manager.store)
-            return await in_thread(blocking._run, work)
-        return await manager.store._run(work)
+            return await in_thread(blocking._run, call)
+        return await manager.store._run(call)
 
     async def close_store(self, manager: AsyncTaskManager) -> None:
         if self.style == "sync":
@@ -128,14 +129,16 @@ class Fleet:
     # Time passes
 
     def past(self, task: Task | str, *fields: str, namespace: str = "test") -> None:
-        """Let the named times of a task lie in the past: in its record, and where they are indexed."""
+        """Set the named times of a task to the past, in its record and in the indexes."""
         task_id = task if isinstance(task, str) else task.id
-        keys = self.spaces[namespace].keys
+        keys = self.namespaces[namespace].keys
         named = names_of(keys, task_id)
         indexes = {"lease": "leases", "due": "delayed", "deadline": "deadlines"}
         stored: Any = self.raw.get(named["task"])
         known = fields_of(stored)
-        with self.raw.pipeline(transaction=True) as together:  # a script in between would see half of it
+        with self.raw.pipeline(
+            transaction=True
+        ) as together:  # a script in between would see half of the change
             for field in fields:
                 if field == "retention":
                     kept = int(known.get("retention", 86400 * 1000000))
@@ -149,23 +152,23 @@ class Fleet:
             together.execute()
 
     def edit(self, task_id: str, namespace: str = "test", **fields: str) -> None:
-        """Change a task's record behind the scripts' back."""
-        key = names_of(self.spaces[namespace].keys, task_id)["task"]
+        """Overwrite fields of a task's record, without the indexes."""
+        key = names_of(self.namespaces[namespace].keys, task_id)["task"]
         stored: Any = self.raw.get(key)
         self.raw.set(key, edited(stored, **fields))
 
 
-def operation_of(work: Operation[T] | Procedure[T]) -> Operation[T]:
-    """The first operation of a verb's work."""
-    if isinstance(work, Operation):
-        return work
-    first = next(work)
+def first_operation(call: Operation[T] | Procedure[T]) -> Operation[T]:
+    """Return the operation itself, or the first operation of a procedure."""
+    if isinstance(call, Operation):
+        return call
+    first = next(call)
     assert isinstance(first, Operation)
     return first
 
 
 def names_of(keys: Keys, task_id: str) -> dict[str, str]:
-    """The keys of a task and its shard by their short names: ``task``, ``spec``, ``leases``, ``lane``, …"""
+    """Return the keys of a task and its shard by short names: ``task``, ``spec``, ``leases``, ``lane``, …"""
     named: dict[str, str] = {}
     for short, key in keys.shard_names(keys.shard_of(task_id)).items():
         if short in {"t:", "spec:", "result:", "watchers:"}:

@@ -1,4 +1,4 @@
-"""Which keys of a server nothing explains. What a task's indexes must hold is `audit`'s to say."""
+"""Leaked keys: of no namespace, or of a task, session or pool that is gone. See also `audit`."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -10,14 +10,14 @@ from converge_redis.core.namespace import Namespace
 from tests.support.records import fields_of
 
 
-def leaks(client: redis.Redis, spaces: Iterable[Namespace]) -> list[str]:
-    """The keys that belong to none of the namespaces, or have lost what they belong to."""
-    explained = [_Explained(client, space.keys) for space in spaces]
+def leaked_keys(client: redis.Redis, namespaces: Iterable[Namespace]) -> list[str]:
+    """Return the keys that belong to none of the namespaces, or whose owner is gone."""
+    owned = [_OwnedKeys(client, namespace.keys) for namespace in namespaces]
     names = [raw.decode() for raw in client.scan_iter(count=1000)]
-    return [name for name in names if not any(one.covers(name) for one in explained)]
+    return [name for name in names if not any(keys.covers(name) for keys in owned)]
 
 
-# The keys of sessions, each with that of the session it belongs to; `onlookers:` are forgotten at the end.
+# The keys of sessions, each with the key of its session; the watchers (`onlookers:`) are deleted when it ends.
 _SESSION_KINDS: dict[str, str | None] = {
     **dict.fromkeys(("negotiation:", "auction:", "ballot:", "contract:")),
     **dict.fromkeys(("proposals:", "sessions:"), "negotiation:"),
@@ -27,7 +27,9 @@ _SESSION_KINDS: dict[str, str | None] = {
 }
 
 
-class _Explained:
+class _OwnedKeys:
+    """The keys of one namespace that have an owner."""
+
     def __init__(self, client: redis.Redis, keys: Keys) -> None:
         self._client: Any = client
         self._keys = keys
@@ -71,7 +73,7 @@ class _Explained:
         return fields_of(stored) if stored else {}
 
     def _covers_session_key(self, names: dict[str, str], kind: str, last: str, key: str) -> bool:
-        """A session that is over, or that time ends, expires; what belongs to one expires with it."""
+        """A session that has ended, or has a deadline, expires; its other keys expire with it."""
         owner = _SESSION_KINDS[f"{kind}:"]
         if owner is None:
             session = {name.decode(): value for name, value in self._client.hgetall(key).items()}

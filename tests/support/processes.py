@@ -1,4 +1,4 @@
-"""Many processes that do something at once."""
+"""Groups of processes that call a function at the same time."""
 
 import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
@@ -7,21 +7,20 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import Any
 
-from tests.support.backends import SECONDS
+from tests.support.backends import TIMEOUT
 
 
-class Crowd:
-    """Processes, each at the other end of a pipe, that call what they are told at the same time."""
+class ProcessGroup:
+    """Processes, each at the other end of a pipe, that call a function at the same time."""
 
-    def __init__(self, pipes: Sequence[Connection], barrier: Any) -> None:
+    def __init__(self, pipes: Sequence[Connection]) -> None:
         self._pipes = pipes
-        self._barrier = barrier
 
     def __len__(self) -> int:
         return len(self._pipes)
 
     def call(self, function: Callable[..., Any], *args: Any) -> list[Any]:
-        """Call a function of a module in all of them at once, with each one's number first."""
+        """Call a module's function in all processes at once, with the process's number as first argument."""
         for pipe in self._pipes:
             pipe.send((function, args))
         with ThreadPoolExecutor(len(self._pipes)) as threads:
@@ -33,8 +32,8 @@ class Crowd:
 
 
 @contextmanager
-def crowd(size: int) -> Iterator[Crowd]:
-    """Start so many processes; end them at the end."""
+def process_group(size: int) -> Iterator[ProcessGroup]:
+    """Start `size` processes, and end them after the block."""
     context = multiprocessing.get_context("spawn")
     barrier = context.Barrier(size)
     pipes = [context.Pipe() for _ in range(size)]
@@ -45,19 +44,19 @@ def crowd(size: int) -> Iterator[Crowd]:
     for process in processes:
         process.start()
     try:
-        yield Crowd([near for near, _ in pipes], barrier)
+        yield ProcessGroup([near for near, _ in pipes])
     finally:
         for near, _ in pipes:
             near.send(None)
         for process in processes:
-            process.join(SECONDS)
+            process.join(TIMEOUT)
             process.kill()
 
 
 def _serve(number: int, pipe: Connection, barrier: Any) -> None:
-    while (told := pipe.recv()) is not None:
-        function, args = told
-        barrier.wait(SECONDS * 3)
+    while (request := pipe.recv()) is not None:
+        function, args = request
+        barrier.wait(TIMEOUT)
         try:
             answer = function(number, *args)
         except BaseException as error:

@@ -1,4 +1,4 @@
-"""A TCP proxy that can lose replies: requests reach the server, and the client's connection breaks."""
+"""A TCP proxy that drops replies: the request reaches the server, then the client's connection is closed."""
 
 import contextlib
 import socket
@@ -8,7 +8,7 @@ from typing import Self
 
 
 class LossyProxy:
-    """Stands between a client and a unix socket; `lose(n)` makes the next n replies get lost."""
+    """Forwards a TCP port to a unix socket; `lose(n)` drops the next n replies."""
 
     def __init__(self, socket_path: str) -> None:
         self._path = socket_path
@@ -30,7 +30,7 @@ class LossyProxy:
         self._server.close()
 
     @property
-    def left_to_lose(self) -> int:
+    def remaining_losses(self) -> int:
         return self._to_lose
 
     def lose(self, replies: int) -> None:
@@ -50,14 +50,14 @@ class LossyProxy:
     def _forward(self, source: socket.socket, sink: socket.socket, replies: bool) -> None:
         with contextlib.suppress(OSError), contextlib.closing(source), contextlib.closing(sink):
             while data := source.recv(65536):
-                if replies and self._loses_one():
+                if replies and self._take_loss():
                     break
                 sink.sendall(data)
             for end in (source, sink):
                 with contextlib.suppress(OSError):
                     end.shutdown(socket.SHUT_RDWR)
 
-    def _loses_one(self) -> bool:
+    def _take_loss(self) -> bool:
         with self._lock:
             if self._to_lose == 0:
                 return False

@@ -1,4 +1,4 @@
-"""Tasks' records as they are stored (``tasks/lua/shared/record.lua``), changed behind the scripts' back."""
+"""Read and edit task records as they are stored (``tasks/lua/shared/record.lua``)."""
 
 from urllib.parse import unquote
 
@@ -8,7 +8,7 @@ PLACES = {"state": 0, "submitted": 1, "agent": 5, "token": 6, "lease": 7, "liste
 
 
 def fields_of(stored: bytes) -> dict[str, str]:
-    """The fields of a record that are set, times as Unix microseconds."""
+    """Return the fields of a record that are set; times are Unix microseconds."""
     head = decode_record([b"", stored]).head
     fields = {name: getattr(head, name) for name in RecordHead._fields[1:12]}
     fields |= {name: str(getattr(head, name) or "") for name in ("token", "finished")}
@@ -20,7 +20,7 @@ def fields_of(stored: bytes) -> dict[str, str]:
 
 
 def edited(stored: bytes, **fields: str) -> bytes:
-    """A record with other fields."""
+    """Return the record with other fields."""
     head, _, body = stored.partition(b"\n")
     *parts, last = head.decode().split("|")
     fixed, rare = parts[:13], dict(part.split("=", 1) for part in parts[13:])

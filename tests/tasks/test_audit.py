@@ -7,7 +7,7 @@ import redis
 
 from converge_redis import Task
 from tests.support.fleet import Fleet, names_of
-from tests.support.leaks import leaks
+from tests.support.leaks import leaked_keys
 from tests.tasks.test_states import brought_to
 
 Names = dict[str, str]
@@ -55,8 +55,8 @@ async def test_what_is_wrong_is_reported_by_id(
     large = "x" * 2000  # it has a key of its own
     task = await brought_to(manager, state, large, id="the one", inputs={"large": large})
     assert await manager.audit() == []
-    harm(fleet.raw, names_of(fleet.spaces["test"].keys, task.id), task.id)
-    fleet.honest = False
+    harm(fleet.raw, names_of(fleet.namespaces["test"].keys, task.id), task.id)
+    fleet.is_intact = False
     found = await manager.audit()
     assert (kind, task.id if kind != "missing_lane" else "the one") in {
         (each.kind, each.id) for each in found
@@ -69,9 +69,9 @@ async def test_what_is_wrong_is_reported_by_id(
 
 async def test_deadlines_are_held_against_the_records(fleet: Fleet) -> None:
     manager = fleet.manager()
-    fleet.honest = False
+    fleet.is_intact = False
     task = await brought_to(manager, "pending", id="t", constraints={"deadline": 4e9})
-    names = names_of(fleet.spaces["test"].keys, task.id)
+    names = names_of(fleet.namespaces["test"].keys, task.id)
     fleet.raw.zrem(names["deadlines"], "t")
     assert [(each.kind, each.id) for each in await manager.audit()] == [("missing_entry", "t")]
     fleet.raw.zadd(names["deadlines"], {"t": 1e15})
@@ -81,9 +81,9 @@ async def test_deadlines_are_held_against_the_records(fleet: Fleet) -> None:
 @pytest.mark.parametrize("state", ["pending", "assigned", "completed"])
 async def test_wrong_counts(fleet: Fleet, state: str) -> None:
     manager = fleet.manager()
-    fleet.honest = False
+    fleet.is_intact = False
     task = await brought_to(manager, state)
-    fleet.raw.hincrby(names_of(fleet.spaces["test"].keys, task.id)["counts"], state, 1)
+    fleet.raw.hincrby(names_of(fleet.namespaces["test"].keys, task.id)["counts"], state, 1)
     (violation,) = await manager.audit()
     assert (violation.kind, violation.id) == ("wrong_count", "shard 0")
     assert "2 counted, 1 indexed" in violation.detail
@@ -91,24 +91,24 @@ async def test_wrong_counts(fleet: Fleet, state: str) -> None:
 
 async def test_an_empty_lane_in_the_index(fleet: Fleet) -> None:
     manager = fleet.manager()
-    fleet.honest = False
+    fleet.is_intact = False
     task = await brought_to(manager, "assigned")
-    fleet.raw.zadd(names_of(fleet.spaces["test"].keys, task.id)["lanes"], {"x::": 0})
+    fleet.raw.zadd(names_of(fleet.namespaces["test"].keys, task.id)["lanes"], {"x::": 0})
     (violation,) = await manager.audit()
     assert (violation.kind, violation.id) == ("empty_lane", "x::")
 
 
 async def test_a_result_of_a_task_that_has_none(fleet: Fleet) -> None:
     manager = fleet.manager()
-    fleet.honest = False
+    fleet.is_intact = False
     task = await brought_to(manager, "pending")
-    fleet.raw.set(names_of(fleet.spaces["test"].keys, task.id)["result"], b"\xc0")
+    fleet.raw.set(names_of(fleet.namespaces["test"].keys, task.id)["result"], b"\xc0")
     assert [each.id for each in await manager.audit()] == [task.id]
 
 
 async def test_an_unknown_state(fleet: Fleet) -> None:
     manager = fleet.manager()
-    fleet.honest = False
+    fleet.is_intact = False
     task = await brought_to(manager, "pending")
     fleet.edit(task.id, state="lost")
     assert task.id in {each.id for each in await manager.audit()}
@@ -116,9 +116,9 @@ async def test_an_unknown_state(fleet: Fleet) -> None:
 
 async def test_entries_without_a_task(fleet: Fleet) -> None:
     manager = fleet.manager()
-    fleet.honest = False
+    fleet.is_intact = False
     task = await brought_to(manager, "pending")
-    names = names_of(fleet.spaces["test"].keys, task.id)
+    names = names_of(fleet.namespaces["test"].keys, task.id)
     for index in ("leases", "delayed", "deadlines", "finished"):
         fleet.raw.zadd(names[index], {"ghost": 9e15})
     details = {each.detail for each in await manager.audit() if each.id == "ghost"}
@@ -127,14 +127,14 @@ async def test_entries_without_a_task(fleet: Fleet) -> None:
 
 async def test_what_was_evicted_does_not_hold_up_the_rest(fleet: Fleet) -> None:
     manager = fleet.manager()
-    fleet.honest = False
+    fleet.is_intact = False
     ids = await manager.submit_many(Task() for _ in range(60))
     for task_id in ids[:40]:
-        names = names_of(fleet.spaces["test"].keys, task_id)
+        names = names_of(fleet.namespaces["test"].keys, task_id)
         fleet.raw.delete(names["task"], names["spec"])
     assert [task.id for task in await manager.claim_next("x", count=60)] == ids[40:]
     for task_id in ids[40:50]:
-        names = names_of(fleet.spaces["test"].keys, task_id)
+        names = names_of(fleet.namespaces["test"].keys, task_id)
         fleet.raw.delete(names["task"], names["spec"])
     assert [task.id for task in await manager.list_claims("x")] == ids[50:]
 
@@ -145,8 +145,8 @@ async def test_a_large_namespace_is_read_in_steps(fleet: Fleet) -> None:
     claimed = await manager.claim_next("x", count=500)
     assert len(claimed) == 500
     assert await manager.audit() == []
-    fleet.honest = False
-    names = names_of(fleet.spaces["test"].keys, claimed[333].id)
+    fleet.is_intact = False
+    names = names_of(fleet.namespaces["test"].keys, claimed[333].id)
     fleet.raw.zrem(names["leases"], claimed[333].id)
     assert {each.id for each in await manager.audit()} == {claimed[333].id, "shard 0"}
 
@@ -160,9 +160,9 @@ async def test_a_large_namespace_is_read_in_steps(fleet: Fleet) -> None:
 async def test_a_key_without_a_reason_is_found(fleet: Fleet, key: str) -> None:
     manager = fleet.manager()
     await brought_to(manager, "running", id="t")
-    assert leaks(fleet.raw, fleet.spaces.values()) == []
+    assert leaked_keys(fleet.raw, fleet.namespaces.values()) == []
     fleet.raw.set(key, "x")
-    assert leaks(fleet.raw, fleet.spaces.values()) == [key]
+    assert leaked_keys(fleet.raw, fleet.namespaces.values()) == [key]
     fleet.raw.delete(key)
 
 
@@ -175,5 +175,5 @@ async def test_a_key_that_has_lost_its_task_is_found(fleet: Fleet, kind: str) ->
         fleet.raw.zadd(key, {"t": 1})
     else:
         fleet.raw.set(key, "x")
-    assert leaks(fleet.raw, fleet.spaces.values()) == [key]
+    assert leaked_keys(fleet.raw, fleet.namespaces.values()) == [key]
     fleet.raw.delete(key)

@@ -41,8 +41,8 @@ def harm(request: pytest.FixtureRequest) -> Harm:
 
 
 def damage(fleet: Fleet, harm: Harm) -> None:
-    fleet.honest = False
-    harm(fleet.raw, names_of(fleet.spaces["test"].keys, DAMAGED)["task"])
+    fleet.is_intact = False
+    harm(fleet.raw, names_of(fleet.namespaces["test"].keys, DAMAGED)["task"])
 
 
 async def pending(fleet: Fleet, harm: Harm) -> AsyncTaskManager:
@@ -88,7 +88,7 @@ async def test_claim_next_sent_again_tells_of_all_others(fleet: Fleet, harm: Har
     """One is damaged between the call, whose reply was lost, and the same call sent again."""
     manager = fleet.manager()
     await manager.submit_many(Task(id=task_id) for task_id in IDS)
-    operation = claiming.claim_next(fleet.spaces["test"], "a", count=len(IDS))
+    operation = claiming.claim_next(fleet.namespaces["test"], "a", count=len(IDS))
     assert isinstance(operation, Operation)
     assert [task.id for task in await fleet.run(manager, operation)] == IDS
     damage(fleet, harm)
@@ -97,7 +97,7 @@ async def test_claim_next_sent_again_tells_of_all_others(fleet: Fleet, harm: Har
 
 async def test_reports_that_travel_together(fleet: Fleet, harm: Harm) -> None:
     manager, tokens = await held(fleet, harm)
-    space = fleet.spaces["test"]
+    space = fleet.namespaces["test"]
     claims = [(task_id, "a", tokens[task_id], settling.encode_result(space, task_id)) for task_id in IDS]
     for _ in range(2):  # twice is once
         outcomes = await fleet.run(manager, settling.report_encoded(space, 0, claims))
@@ -122,7 +122,7 @@ async def test_a_report_of_the_damaged_one_names_it(fleet: Fleet, harm: Harm) ->
 async def test_claims_that_are_extended_together(fleet: Fleet, harm: Harm) -> None:
     manager, tokens = await held(fleet, harm)
     claims = [(task_id, "a", tokens[task_id]) for task_id in IDS]
-    outcomes = await fleet.run(manager, holding.extend_claims(fleet.spaces["test"], 0, claims))
+    outcomes = await fleet.run(manager, holding.extend_claims(fleet.namespaces["test"], 0, claims))
     by_id = dict(zip(IDS, outcomes, strict=True))
     lost = by_id.pop(DAMAGED)
     assert isinstance(lost, ConvergeError)  # there is nothing left to hold: the work is to be dropped
@@ -134,7 +134,7 @@ async def test_claims_that_are_extended_together(fleet: Fleet, harm: Harm) -> No
 
 async def test_leases_that_run_out_release_the_others(fleet: Fleet, harm: Harm) -> None:
     manager, _tokens = await held(fleet, harm)
-    fleet.raw.zadd(names_of(fleet.spaces["test"].keys, DAMAGED)["leases"], {DAMAGED: 1})
+    fleet.raw.zadd(names_of(fleet.namespaces["test"].keys, DAMAGED)["leases"], {DAMAGED: 1})
     for task_id in OTHERS:
         fleet.past(task_id, "lease")
     released = await manager.release_expired_claims()
@@ -167,7 +167,7 @@ async def test_reads_of_the_others(fleet: Fleet, harm: Harm) -> None:
 
 async def test_verbs_about_the_damaged_one_raise_and_change_nothing(fleet: Fleet, harm: Harm) -> None:
     manager, _tokens = await held(fleet, harm)
-    key = names_of(fleet.spaces["test"].keys, DAMAGED)["task"]
+    key = names_of(fleet.namespaces["test"].keys, DAMAGED)["task"]
     before = fleet.raw.dump(key), await manager.counts()
     verbs: dict[str, Callable[[], Any]] = {
         "submit": lambda: manager.submit(Task(id=DAMAGED)),

@@ -264,7 +264,7 @@ def test_the_fake_does_as_the_model_says() -> None:
 def test_a_real_server_does_as_the_model_says(real: Backend) -> None:
     class OnReal(Fleet):
         def __init__(self) -> None:
-            real.empty()
+            real.flush()
             self.store = real.store()
             super().__init__()
 

@@ -18,7 +18,7 @@ from converge_redis.tasks.claim_filter import ClaimFilter, encode_filter
 from converge_redis.tasks.claim_queue import ClaimQueue, WaitingClaimer
 from converge_redis.tasks.claim_queue_operations import close_claim_queue, renew_claimers
 from converge_redis.tasks.due_timer import DueTimer
-from tests.support.backends import SECONDS, eventually
+from tests.support.backends import TIMEOUT, eventually
 from tests.support.fleet import Fleet
 from tests.tasks.test_states import counted, read
 
@@ -62,14 +62,14 @@ async def gone(fleet: Fleet, *kinds: str) -> None:
 
 def claims(manager: AsyncTaskManager, agent: str, wanted: Filter = (None, None, None), **more: Any) -> Any:
     """A claim that waits, under way."""
-    return asyncio.create_task(manager.claim_next(agent, *wanted, wait=SECONDS, **more))
+    return asyncio.create_task(manager.claim_next(agent, *wanted, wait=TIMEOUT, **more))
 
 
 async def told(*claiming: "asyncio.Task[list[Task]]") -> list[str]:
     """What claims that wait have got, once each has got something; and not because the time was up."""
     began = time.monotonic()
     claimed = await asyncio.gather(*claiming)
-    assert time.monotonic() - began < SECONDS / 2
+    assert time.monotonic() - began < TIMEOUT / 2
     assert all(claimed)
     return [task.id for tasks in claimed for task in tasks]
 
@@ -87,13 +87,13 @@ class Ear:
     def __init__(self, fleet: Fleet, manager: AsyncTaskManager, name: str = "ear", shard: int = 0) -> None:
         self._fleet, self._manager, self._name, self._shard = fleet, manager, name, shard
         self._heard = fleet.raw.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
-        self._heard.subscribe(fleet.spaces["test"].keys.channel(shard, name))
-        self._heard.get_message(timeout=SECONDS)
+        self._heard.subscribe(fleet.namespaces["test"].keys.channel(shard, name))
+        self._heard.get_message(timeout=TIMEOUT)
 
     async def stand(self, number: int, wanted: Filter = (None, None, None)) -> list[tuple[str, int]]:
         """Take or renew a place; returns the work that there is."""
         renewal = renew_claimers(
-            self._fleet.spaces["test"], self._shard, self._name, encode_filter(*wanted), [number]
+            self._fleet.namespaces["test"], self._shard, self._name, encode_filter(*wanted), [number]
         )
         _, work = await self._fleet.run(self._manager, renewal)
         return list(work)
@@ -106,7 +106,7 @@ class Ear:
         return messages
 
     async def close(self) -> None:
-        farewell = close_claim_queue(self._fleet.spaces["test"], self._shard, self._name)
+        farewell = close_claim_queue(self._fleet.namespaces["test"], self._shard, self._name)
         await self._fleet.run(self._manager, farewell)
         self._heard.close()
 
@@ -409,7 +409,7 @@ async def test_a_closed_store_leaves_nothing(fleet: Fleet) -> None:
     await fleet.close_store(manager)
     for ended in [*waiting, wait]:
         with pytest.raises(StoreClosedError):
-            await asyncio.wait_for(ended, SECONDS)
+            await asyncio.wait_for(ended, TIMEOUT)
     assert {who for _, who in places(fleet)} == {places(fleet).pop()[1]}  # the other's, in each shard
     assert not soft_keys(fleet, "watchers:")
     await fleet.close_store(other)
@@ -424,7 +424,7 @@ async def test_a_claim_leaves_the_queues_of_other_shards(fleet: Fleet) -> None:
         await all_wait(fleet, 6)
         assert {key[:8] for key, _ in places(fleet)} == {"{test:0}", "{test:1}", "{test:2}"}
         task_id = await submitter.submit(Task())
-        done, still = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED, timeout=SECONDS)
+        done, still = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED, timeout=TIMEOUT)
         assert await told(*done) == [task_id]
         await all_wait(fleet, 3)
         await submitter.submit(Task())
@@ -501,7 +501,7 @@ async def test_all_that_is_kept_about_listeners_expires(fleet: Fleet) -> None:
     waiting = claims(manager, "a", (["p", "q"], ["c"], ["s", "t"]))
     await all_wait(fleet, 1)
     task_id = await submitter.submit(Task(), delay=1000)
-    wait = asyncio.create_task(manager.wait_until_done(task_id, SECONDS))
+    wait = asyncio.create_task(manager.wait_until_done(task_id, TIMEOUT))
 
     async def watched() -> bool:
         return bool(soft_keys(fleet, "watchers:"))
@@ -548,7 +548,7 @@ async def test_a_user_who_may_not_publish_can_work(
         delayed = await muted.submit(Task(), delay=1000)
         assert await counted(hearing) == {"completed": 1, "assigned": 1, "pending": 1, "delayed": 1}
         await muted.cancel_task(late)
-        for refused in (muted.claim_next("a", wait=SECONDS), muted.wait_until_done(delayed, SECONDS)):
+        for refused in (muted.claim_next("a", wait=TIMEOUT), muted.wait_until_done(delayed, TIMEOUT)):
             with pytest.raises(StoreReplyError, match=r"[Cc]hannel"):
                 await refused
         await hearing.cancel_task(delayed)
@@ -567,7 +567,7 @@ async def test_places_are_taken_again_after_a_lost_connection(real_fleet: Fleet)
     while waiting:
         assert fleet.raw.client_kill_filter(_type="pubsub") == 1
         task_id = await submitter.submit(Task())  # finds them all dead, or finds them back
-        done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED, timeout=SECONDS / 2)
+        done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED, timeout=TIMEOUT / 2)
         assert await told(*done) == [task_id]
         await all_wait(fleet, len(waiting))
 
@@ -660,7 +660,7 @@ async def test_a_renewal_hands_work_to_the_claimers_that_still_wait() -> None:
     first.close()
     other.close()
     listener.may_reply.set()
-    assert await second.next_ready_lane(SECONDS) == (0, "lane")
+    assert await second.next_ready_lane(TIMEOUT) == (0, "lane")
     await queue._flush()
     assert sorted(listener.left) == [[first.number], [other.number]]
     assert listener.woken == []
@@ -685,10 +685,10 @@ async def test_another_claimer_is_woken_for_work_that_was_not_used() -> None:
     claimer = queued(queue, ())
     for name in ("one", "two", "three"):
         queue._on_work(0, f"{claimer.number} {name}".encode())
-    assert await claimer.next_ready_lane(SECONDS) == (0, "one")
+    assert await claimer.next_ready_lane(TIMEOUT) == (0, "one")
     claimer.claim_sent(0)
     claimer.claim_answered(0, queued=True)
-    assert await claimer.next_ready_lane(SECONDS) == (0, "two")
+    assert await claimer.next_ready_lane(TIMEOUT) == (0, "two")
     claimer.close()
     queue._on_work(0, f"{claimer.number} four".encode())
     await queue._flush()

@@ -8,7 +8,7 @@ import pytest
 from converge_redis import InvalidTypeError, InvalidValueError, RedisStore, Task
 from converge_redis.core.codec import encode
 from converge_redis.tasks import settle as settling
-from tests.support.backends import SECONDS, Backend, eventually
+from tests.support.backends import TIMEOUT, Backend, eventually
 from tests.support.fleet import Fleet, names_of
 from tests.tasks.test_waits import is_waiting
 
@@ -32,7 +32,7 @@ async def test_the_oldest_finished_tasks_go_first(fleet: Fleet) -> None:
     assert [task and task.result for task in found[5:]] == ["result"] * 3
     assert (await manager.counts())["completed"] == 3
     for task_id in ids[:5]:
-        names = names_of(fleet.spaces["test"].keys, task_id)
+        names = names_of(fleet.namespaces["test"].keys, task_id)
         assert not fleet.raw.exists(names["task"], names["spec"], names["result"])
 
 
@@ -57,7 +57,7 @@ async def test_a_waiter_has_its_result_before_it_goes(fleet: Fleet) -> None:
     manager, other = fleet.manager(max_finished=0), fleet.manager(max_finished=0)
     task_id = await manager.submit(Task())
     told = asyncio.ensure_future(manager.wait_until_done(task_id, timeout=20))
-    keys = names_of(fleet.spaces["test"].keys, task_id)
+    keys = names_of(fleet.namespaces["test"].keys, task_id)
 
     async def is_waited_for() -> bool:
         return bool(fleet.raw.exists(keys["watchers"]))
@@ -99,12 +99,14 @@ async def test_those_who_wait_are_told_before_what_is_too_many_goes(fleet: Fleet
     claimed = await manager.claim_next("a", count=4)
     # Heard from now on: who subscribes reads again, and what has gone is unknown.
     await other.claim_next("b", topics=[], pool_ids=[], capabilities=[], wait=0.01)
-    waiting = [asyncio.create_task(other.wait_until_done(one, SECONDS)) for one in ids]
+    waiting = [asyncio.create_task(other.wait_until_done(one, TIMEOUT)) for one in ids]
     for one in ids:
         await is_waiting(fleet, one)
     result = encode("result", text if where == "result" else "ok", 10**6)
     claims = [(task.id, "a", task.claim_token or 0, result) for task in claimed]
-    assert await fleet.run(manager, settling.report_encoded(fleet.spaces["test"], 0, claims)) == [True] * 4
+    assert (
+        await fleet.run(manager, settling.report_encoded(fleet.namespaces["test"], 0, claims)) == [True] * 4
+    )
     for task in await asyncio.gather(*waiting):
         assert task is not None
         assert text in (task.objective, task.result)

@@ -472,7 +472,7 @@ async def test_verbs_about_an_unknown_task(fleet: Fleet, caplog: pytest.LogCaptu
     assert await manager.requeue_task("unknown") is False
     assert await manager.get_task("unknown") is None
     assert await manager.explain_claim("a", "unknown") == ["task: there is no such task"]
-    assert fleet.raw.keys("*") == [fleet.spaces["test"].keys.layout.encode()]
+    assert fleet.raw.keys("*") == [fleet.namespaces["test"].keys.layout.encode()]
 
 
 async def test_eight_stores_race_for_one_task(fleet: Fleet) -> None:

@@ -24,7 +24,7 @@ async def expired(fleet: Fleet, manager: AsyncTaskManager, state: str = "assigne
 
 def lease_of(fleet: Fleet, task_id: str) -> float:
     """The end of a lease in Unix seconds, as it is stored."""
-    names = names_of(fleet.spaces["test"].keys, task_id)
+    names = names_of(fleet.namespaces["test"].keys, task_id)
     score = fleet.raw.zscore(names["leases"], task_id)
     assert score is not None
     return float(score) / 1e6
@@ -130,7 +130,7 @@ async def test_extend_claim_renews_the_lease(fleet: Fleet) -> None:
     task = await brought_to(manager, "running", constraints=LEASE)
     assert task.claimed_at is not None
     assert lease_of(fleet, task.id) == pytest.approx(task.claimed_at + 1000, abs=0.001)
-    names = names_of(fleet.spaces["test"].keys, task.id)
+    names = names_of(fleet.namespaces["test"].keys, task.id)
     soon = int((task.claimed_at + 100) * 1e6)
     fleet.edit(task.id, lease=str(soon))
     fleet.raw.zadd(names["leases"], {task.id: soon})
@@ -325,7 +325,7 @@ async def test_many_expired_claims_of_others_do_not_hide_work(fleet: Fleet) -> N
     for task in await manager.claim_next("a", count=60):
         fleet.past(task, "lease")
     own = await expired(fleet, manager)
-    names = names_of(fleet.spaces["test"].keys, own.id)
+    names = names_of(fleet.namespaces["test"].keys, own.id)
     fleet.edit(own.id, lease="2")
     fleet.raw.zadd(names["leases"], {own.id: 2})  # behind all the others
     assert [task.id for task in await manager.claim_next("b", pool_ids=[])] == [own.id]
@@ -377,7 +377,7 @@ async def test_retention_by_default_and_by_store_and_by_task(fleet: Fleet) -> No
     for options, constraints, seconds in rows:
         manager = fleet.manager(**options)
         task = await brought_to(manager, "failed", constraints=constraints)
-        score = fleet.raw.zscore(names_of(fleet.spaces["test"].keys, task.id)["finished"], task.id)
+        score = fleet.raw.zscore(names_of(fleet.namespaces["test"].keys, task.id)["finished"], task.id)
         assert task.finished_at is not None
         assert score is not None
         assert float(score) / 1e6 == pytest.approx(task.finished_at + seconds, abs=0.001)

@@ -13,7 +13,7 @@ from converge_redis.tasks import claim as claiming
 from converge_redis.tasks import lease as holding
 from converge_redis.tasks import settle as settling
 from converge_redis.tasks import submit as submitting
-from tests.support.fleet import Fleet, operation_of
+from tests.support.fleet import Fleet, first_operation
 from tests.tasks.test_states import brought_to, counted, read
 
 
@@ -42,8 +42,12 @@ OPERATIONS: list[tuple[str, str, Callable[[Namespace, Task], Operation[Any]]]] =
     ("fail refused", "completed", lambda space, task: settling.fail_task(space, task.id, "why")),
     ("cancel", "running", lambda space, task: settling.cancel_task(space, task.id)),
     ("cancel refused", "failed", lambda space, task: settling.cancel_task(space, task.id)),
-    ("requeue", "failed", lambda space, task: operation_of(submitting.requeue_task(space, task.id))),
-    ("requeue refused", "pending", lambda space, task: operation_of(submitting.requeue_task(space, task.id))),
+    ("requeue", "failed", lambda space, task: first_operation(submitting.requeue_task(space, task.id))),
+    (
+        "requeue refused",
+        "pending",
+        lambda space, task: first_operation(submitting.requeue_task(space, task.id)),
+    ),
 ]
 
 
@@ -62,7 +66,7 @@ async def test_twice_is_once(
 ) -> None:
     manager = fleet.manager()
     task = await brought_to(manager, state, constraints={"max_retries": 3})
-    operation = make(fleet.spaces["test"], task)
+    operation = make(fleet.namespaces["test"], task)
     first = await outcome(fleet, manager, operation)
     after_first = await read(manager, task.id), await manager.counts()
     assert await outcome(fleet, manager, again(operation)) == first
@@ -73,7 +77,7 @@ async def test_submit_twice_with_a_claim_in_between(fleet: Fleet) -> None:
     manager = fleet.manager()
     for delay in (0, 1000):
         task = Task()
-        operation = submitting.submit(fleet.spaces["test"], task, delay=delay)
+        operation = submitting.submit(fleet.namespaces["test"], task, delay=delay)
         assert await fleet.run(manager, operation) == task.id
         if delay:
             fleet.past(task, "due")
@@ -87,7 +91,7 @@ async def test_claim_twice_after_it_was_taken_away(fleet: Fleet) -> None:
     """The answer is the first one; the claim is lost all the same, and a later verb tells so."""
     manager = fleet.manager()
     task = await brought_to(manager, "pending", constraints={"claim_ttl_sec": 1000})
-    operation = claiming.claim(fleet.spaces["test"], "a", task.id)
+    operation = claiming.claim(fleet.namespaces["test"], "a", task.id)
     assert await fleet.run(manager, operation) is True
     fleet.past(task, "lease")
     assert await manager.claim("b", task.id) is True
@@ -100,7 +104,7 @@ async def test_claim_twice_after_it_was_taken_away(fleet: Fleet) -> None:
 async def test_release_twice_after_another_agent_has_claimed(fleet: Fleet) -> None:
     manager = fleet.manager()
     task = await brought_to(manager, "running")
-    operation = holding.release(fleet.spaces["test"], "a", task.id)
+    operation = holding.release(fleet.namespaces["test"], "a", task.id)
     assert await fleet.run(manager, operation) is True
     for claimer in ("b", "a"):
         assert await manager.claim(claimer, task.id) is True
@@ -114,7 +118,7 @@ async def test_release_twice_after_another_agent_has_claimed(fleet: Fleet) -> No
 async def test_release_twice_after_another_agent_has_reported(fleet: Fleet) -> None:
     manager = fleet.manager()
     task = await brought_to(manager, "running")
-    operation = holding.release(fleet.spaces["test"], "a", task.id)
+    operation = holding.release(fleet.namespaces["test"], "a", task.id)
     assert await fleet.run(manager, operation) is True
     assert await manager.claim("b", task.id) is True
     assert await manager.report("b", task.id, 1) is True
@@ -125,7 +129,7 @@ async def test_release_twice_after_another_agent_has_reported(fleet: Fleet) -> N
 
 async def test_fail_and_cancel_twice_after_a_requeue(fleet: Fleet) -> None:
     manager = fleet.manager()
-    space = fleet.spaces["test"]
+    space = fleet.namespaces["test"]
     makers: list[Callable[[str], Operation[bool]]] = [
         lambda task_id: settling.fail_task(space, task_id, "why"),
         lambda task_id: settling.fail_task(space, task_id, "why", agent_id="a"),
@@ -144,7 +148,7 @@ async def test_fail_and_cancel_twice_after_a_requeue(fleet: Fleet) -> None:
 async def test_requeue_twice_after_another_failure(fleet: Fleet) -> None:
     manager = fleet.manager()
     task = await brought_to(manager, "failed")
-    operation = operation_of(submitting.requeue_task(fleet.spaces["test"], task.id))
+    operation = first_operation(submitting.requeue_task(fleet.namespaces["test"], task.id))
     assert await fleet.run(manager, operation) is True
     assert await manager.cancel_task(task.id) is True
     assert await fleet.run(manager, again(operation)) is True
@@ -155,7 +159,7 @@ async def test_requeue_twice_after_another_failure(fleet: Fleet) -> None:
 async def test_claim_next_twice(fleet: Fleet, count: int) -> None:
     manager = fleet.manager()
     await manager.submit_many(Task(id=f"{number:03}", priority=number % 7) for number in range(count * 2))
-    operation = claiming.claim_next(fleet.spaces["test"], "a", count=count)
+    operation = claiming.claim_next(fleet.namespaces["test"], "a", count=count)
     assert isinstance(operation, Operation)
     first = await fleet.run(manager, operation)
     assert len(first) == count
@@ -169,7 +173,7 @@ async def test_claim_next_twice(fleet: Fleet, count: int) -> None:
 async def test_claim_next_twice_does_not_return_what_was_reported_or_given_back(fleet: Fleet) -> None:
     manager = fleet.manager()
     await manager.submit_many(Task(id=f"{number}") for number in range(3))
-    operation = claiming.claim_next(fleet.spaces["test"], "a", count=3)
+    operation = claiming.claim_next(fleet.namespaces["test"], "a", count=3)
     assert isinstance(operation, Operation)
     await fleet.run(manager, operation)
     await manager.release("a", "1")
@@ -181,7 +185,7 @@ async def test_claim_next_twice_does_not_return_what_was_reported_or_given_back(
 async def test_claim_next_twice_when_there_was_nothing(fleet: Fleet) -> None:
     manager = fleet.manager()
     await manager.counts()
-    operation = claiming.claim_next(fleet.spaces["test"], "a")
+    operation = claiming.claim_next(fleet.namespaces["test"], "a")
     assert isinstance(operation, Operation)
     assert await fleet.run(manager, operation) == []
     task_id = await manager.submit(Task())
@@ -192,12 +196,12 @@ async def test_claim_next_twice_when_there_was_nothing(fleet: Fleet) -> None:
 
 async def test_put_if_absent_twice(fleet: Fleet) -> None:
     manager, store = fleet.manager(), fleet.store()
-    space = fleet.spaces["test"]
-    operation = operation_of(values.compare_and_set(space, "key", 1, 0))
+    space = fleet.namespaces["test"]
+    operation = first_operation(values.compare_and_set(space, "key", 1, 0))
     assert await fleet.run(manager, operation) == 1
     assert await fleet.run(manager, again(operation)) == 1
     assert await store.put_if_absent("key", 2) is False
-    refused = operation_of(values.compare_and_set(space, "key", 3, 0))
+    refused = first_operation(values.compare_and_set(space, "key", 3, 0))
     assert await fleet.run(manager, refused) is None
     assert await fleet.run(manager, again(refused)) is None
     assert await store.get("key") == 1

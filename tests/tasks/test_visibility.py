@@ -203,7 +203,7 @@ async def test_one_lane_of_exactly_one_page(fleet: Fleet) -> None:
 async def test_what_is_claimed_between_two_pages_hides_nothing(fleet: Fleet) -> None:
     manager = fleet.manager()
     await manager.submit_many(Task(id=f"{number:04}", topic=f"t{number % 2}") for number in range(900))
-    steps = list_pending_tasks(fleet.spaces["test"])
+    steps = list_pending_tasks(fleet.namespaces["test"])
     request: Any = next(steps)
     pages: list[list[str]] = []
     listed: list[Task] | None = None

@@ -9,7 +9,7 @@ import pytest
 
 from converge_redis import AsyncTaskManager, StoreClosedError, Task, TaskState
 from converge_redis.notifications import waiters as waits
-from tests.support.backends import SECONDS, eventually
+from tests.support.backends import TIMEOUT, eventually
 from tests.support.fleet import Fleet, names_of
 from tests.tasks.test_states import brought_to, counted, read
 
@@ -36,7 +36,7 @@ def wait(request: pytest.FixtureRequest) -> Wait:
 
 async def is_waiting(fleet: Fleet, task_id: str) -> None:
     """Return once somebody is to be told of the end of a task."""
-    key = names_of(fleet.spaces["test"].keys, task_id)["watchers"]
+    key = names_of(fleet.namespaces["test"].keys, task_id)["watchers"]
 
     async def watched() -> bool:
         return bool(fleet.raw.exists(key))
@@ -58,13 +58,13 @@ async def end(manager: AsyncTaskManager, task_id: str, how: str) -> None:
 async def test_a_waiter_learns_of_the_end_from_another_store(fleet: Fleet, wait: Wait, how: str) -> None:
     here, there = fleet.manager(), fleet.manager()
     task_id = await here.submit(Task())
-    waiting = asyncio.create_task(wait(here, task_id, SECONDS))
+    waiting = asyncio.create_task(wait(here, task_id, TIMEOUT))
     await is_waiting(fleet, task_id)
     assert not waiting.done()
     await end(there, task_id, how)
     began = time.monotonic()
     task = await waiting
-    assert time.monotonic() - began < SECONDS / 2  # told, and not only when the time was up
+    assert time.monotonic() - began < TIMEOUT / 2  # told, and not only when the time was up
     assert task == await read(there, task_id)
     assert task is not None
     assert task.state == how
@@ -112,7 +112,7 @@ async def test_the_first_wait_of_a_store_with_little_time_reads_the_state(fleet:
 async def test_a_task_that_failed_by_the_rules_ends_the_wait(fleet: Fleet, wait: Wait) -> None:
     manager = fleet.manager()
     task = await brought_to(manager, "assigned", constraints={"claim_ttl_sec": 1000, "max_retries": 0})
-    waiting = asyncio.create_task(wait(manager, task.id, SECONDS))
+    waiting = asyncio.create_task(wait(manager, task.id, TIMEOUT))
     await is_waiting(fleet, task.id)
     fleet.past(task, "lease")
     await manager.release_expired_claims()
@@ -127,7 +127,7 @@ async def test_a_requeued_task_is_waited_for_again(fleet: Fleet, wait: Wait) -> 
     assert await wait(manager, task.id, 5) is not None
     await manager.requeue_task(task.id)
     assert await wait(manager, task.id, 0.02) is None
-    waiting = asyncio.create_task(wait(manager, task.id, SECONDS))
+    waiting = asyncio.create_task(wait(manager, task.id, TIMEOUT))
     await is_waiting(fleet, task.id)
     await end(manager, task.id, "completed")
     ended = await waiting
@@ -138,7 +138,7 @@ async def test_a_requeued_task_is_waited_for_again(fleet: Fleet, wait: Wait) -> 
 async def test_wait_all(fleet: Fleet) -> None:
     manager, other = fleet.manager(shards=3), fleet.manager(shards=3)
     ids = await manager.submit_many(Task() for _ in range(40))
-    waiting = asyncio.create_task(manager.wait_all([*ids, "unknown", ids[0]], SECONDS))
+    waiting = asyncio.create_task(manager.wait_all([*ids, "unknown", ids[0]], TIMEOUT))
     await is_waiting(fleet, ids[-1])
     for task_id in reversed(ids):
         assert not waiting.done()
@@ -161,7 +161,7 @@ async def test_wait_all_out_of_time_tells_what_has_ended(fleet: Fleet) -> None:
 async def test_wait_any(fleet: Fleet) -> None:
     manager, other = fleet.manager(), fleet.manager()
     ids = await manager.submit_many(Task() for _ in range(10))
-    waiting = asyncio.create_task(manager.wait_any(["unknown", *ids], SECONDS))
+    waiting = asyncio.create_task(manager.wait_any(["unknown", *ids], TIMEOUT))
     for task_id in ids:
         await is_waiting(fleet, task_id)
     await end(other, ids[6], "failed")
@@ -179,7 +179,7 @@ async def test_wait_any(fleet: Fleet) -> None:
 async def test_many_waiters_for_one_task(fleet: Fleet) -> None:
     manager = fleet.manager()
     task_id = await manager.submit(Task())
-    waiting = [asyncio.create_task(wait(manager, task_id, SECONDS)) for wait in [*WAITS.values()] * 2]
+    waiting = [asyncio.create_task(wait(manager, task_id, TIMEOUT)) for wait in [*WAITS.values()] * 2]
     await is_waiting(fleet, task_id)
     await end(manager, task_id, "completed")
     tasks = await asyncio.gather(*waiting)
@@ -189,7 +189,7 @@ async def test_many_waiters_for_one_task(fleet: Fleet) -> None:
 async def test_a_wait_beside_one_that_is_out_of_time(fleet: Fleet, wait: Wait) -> None:
     manager = fleet.manager()
     task_id = await manager.submit(Task())
-    waiting = asyncio.create_task(wait(manager, task_id, SECONDS))
+    waiting = asyncio.create_task(wait(manager, task_id, TIMEOUT))
     await is_waiting(fleet, task_id)
     assert await wait(manager, task_id, 0.02) is None
     await end(manager, task_id, "completed")
@@ -203,12 +203,12 @@ async def test_waits_that_end_while_others_begin(fleet: Fleet) -> None:
         task_id = await manager.submit(Task())
         short = asyncio.create_task(manager.wait_until_done(task_id, 0.001))
         await asyncio.sleep(0)
-        long = asyncio.create_task(manager.wait_until_done(task_id, SECONDS))
+        long = asyncio.create_task(manager.wait_until_done(task_id, TIMEOUT))
         ending = asyncio.create_task(end(other, task_id, "cancelled"))
         await asyncio.gather(short, ending)
         began = time.monotonic()
         assert await long is not None
-        assert time.monotonic() - began < SECONDS / 2
+        assert time.monotonic() - began < TIMEOUT / 2
 
 
 async def test_nothing_is_subscribed_after_the_waits(fleet: Fleet, wait: Wait) -> None:
@@ -246,7 +246,7 @@ async def test_close_ends_waits(fleet: Fleet, wait: Wait) -> None:
     manager = fleet.manager()
     ids = await manager.submit_many(Task() for _ in range(3))
     waiting = [asyncio.create_task(wait(manager, task_id, None)) for task_id in ids]
-    claiming = asyncio.create_task(manager.claim_next("a", pool_ids=["p"], topics=["none"], wait=SECONDS))
+    claiming = asyncio.create_task(manager.claim_next("a", pool_ids=["p"], topics=["none"], wait=TIMEOUT))
     await manager.submit(Task())  # so that the claim below has what it may have, once
     for task_id in ids:
         await is_waiting(fleet, task_id)
@@ -254,7 +254,7 @@ async def test_close_ends_waits(fleet: Fleet, wait: Wait) -> None:
     await fleet.close_store(manager)
     for task in waiting:
         with pytest.raises(StoreClosedError):
-            await asyncio.wait_for(task, SECONDS)
+            await asyncio.wait_for(task, TIMEOUT)
     assert claiming.done() or isinstance(await settled(claiming), StoreClosedError)
     with pytest.raises(StoreClosedError):
         await wait(manager, ids[0], 1)
@@ -263,7 +263,7 @@ async def test_close_ends_waits(fleet: Fleet, wait: Wait) -> None:
 
 
 async def settled(task: "asyncio.Task[Any]") -> BaseException | None:
-    await asyncio.wait([task], timeout=SECONDS)
+    await asyncio.wait([task], timeout=TIMEOUT)
     return task.exception()
 
 
@@ -287,14 +287,14 @@ async def work_is_heard(fleet: Fleet) -> None:
 @pytest.mark.parametrize("shards", [1, 3])
 async def test_a_waiting_claim_gets_a_task_that_is_submitted_later(fleet: Fleet, shards: int) -> None:
     claimer, submitter = fleet.manager(shards=shards), fleet.manager(shards=shards)
-    claiming = asyncio.create_task(claimer.claim_next("a", ["p"], ["c"], ["t"], count=5, wait=SECONDS))
+    claiming = asyncio.create_task(claimer.claim_next("a", ["p"], ["c"], ["t"], count=5, wait=TIMEOUT))
     await work_is_heard(fleet)
     await submitter.submit(Task(pool_id="q"))
     await submitter.submit(Task(required_capabilities=["d"]))
     task_id = await submitter.submit(Task(pool_id="p", topic="t", required_capabilities=["c"]))
     began = time.monotonic()
     assert [task.id for task in await claiming] == [task_id]
-    assert time.monotonic() - began < SECONDS / 2
+    assert time.monotonic() - began < TIMEOUT / 2
 
 
 @pytest.mark.parametrize("how", ["delayed", "expired", "released", "requeued"])
@@ -309,13 +309,13 @@ async def test_a_waiting_claim_gets_a_task_that_becomes_free(fleet: Fleet, how: 
         await brought_to(other, "cancelled", **task.model_dump(exclude={"state"}))
     else:
         task = await brought_to(other, "assigned")
-    claiming = asyncio.create_task(claimer.claim_next("b", wait=SECONDS))
+    claiming = asyncio.create_task(claimer.claim_next("b", wait=TIMEOUT))
     if how in {"released", "requeued"}:
         await work_is_heard(fleet)
         assert await (other.release("a", task.id) if how == "released" else other.requeue_task(task.id))
     began = time.monotonic()
     assert [claimed.id for claimed in await claiming] == [task.id]
-    assert time.monotonic() - began < SECONDS / 2
+    assert time.monotonic() - began < TIMEOUT / 2
 
 
 async def test_a_waiting_claim_out_of_time(fleet: Fleet) -> None:
@@ -327,7 +327,7 @@ async def test_a_waiting_claim_out_of_time(fleet: Fleet) -> None:
 async def test_ten_claimers_wait_for_ten_tasks(fleet: Fleet) -> None:
     claimers, submitter = [fleet.manager() for _ in range(3)], fleet.manager()
     claiming = [
-        asyncio.create_task(claimers[number % 3].claim_next(f"agent {number}", wait=SECONDS))
+        asyncio.create_task(claimers[number % 3].claim_next(f"agent {number}", wait=TIMEOUT))
         for number in range(10)
     ]
     await work_is_heard(fleet)
@@ -358,26 +358,26 @@ async def test_waits_outlive_a_killed_subscription(real_fleet: Fleet) -> None:
     manager, other = fleet.manager(), fleet.manager()
     ids = await manager.submit_many(Task() for _ in range(4))
     for task_id in ids:
-        waiting = asyncio.create_task(manager.wait_until_done(task_id, SECONDS))
+        waiting = asyncio.create_task(manager.wait_until_done(task_id, TIMEOUT))
         await is_waiting(fleet, task_id)
         assert fleet.raw.client_kill_filter(_type="pubsub") >= 1
         await end(other, task_id, "completed")  # perhaps while nobody listens
         began = time.monotonic()
         assert await waiting is not None
-        assert time.monotonic() - began < SECONDS / 2
+        assert time.monotonic() - began < TIMEOUT / 2
 
 
 async def test_a_waiting_claim_outlives_a_killed_subscription(real_fleet: Fleet) -> None:
     fleet = real_fleet
     claimer, submitter = fleet.manager(), fleet.manager()
     for _ in range(4):
-        claiming = asyncio.create_task(claimer.claim_next("a", wait=SECONDS))
+        claiming = asyncio.create_task(claimer.claim_next("a", wait=TIMEOUT))
         await work_is_heard(fleet)
         assert fleet.raw.client_kill_filter(_type="pubsub") >= 1
         task_id = await submitter.submit(Task())
         began = time.monotonic()
         assert [task.id for task in await claiming] == [task_id]
-        assert time.monotonic() - began < SECONDS / 2
+        assert time.monotonic() - began < TIMEOUT / 2
 
 
 async def test_calls_outlive_killed_connections(real_fleet: Fleet) -> None:
@@ -398,7 +398,7 @@ async def test_a_thousand_waits_are_one_connection(real_fleet: Fleet) -> None:
         return  # a thousand threads are no way to wait; wait_all does it
     manager, other = fleet.manager(), fleet.manager()
     ids = await manager.submit_many(Task() for _ in range(1000))
-    waiting = [asyncio.create_task(manager.wait_until_done(task_id, SECONDS)) for task_id in ids]
+    waiting = [asyncio.create_task(manager.wait_until_done(task_id, TIMEOUT)) for task_id in ids]
     await is_waiting(fleet, ids[-1])
 
     async def one_listens() -> bool:
@@ -417,9 +417,9 @@ async def test_the_last_resort_comes_also_where_others_wait_all_the_time(
     monkeypatch.setattr(waits, "REREAD_SECONDS", 1.0)
     manager = fleet.manager()
     task_id = await manager.submit(Task())
-    waiting = asyncio.create_task(manager.wait_until_done(task_id, SECONDS))
+    waiting = asyncio.create_task(manager.wait_until_done(task_id, TIMEOUT))
     await is_waiting(fleet, task_id)
-    fleet.raw.delete(names_of(fleet.spaces["test"].keys, task_id)["watchers"])
+    fleet.raw.delete(names_of(fleet.namespaces["test"].keys, task_id)["watchers"])
     await end(manager, task_id, "cancelled")
     while not waiting.done():
         await manager.wait_until_done(await manager.submit(Task()), 0.05)

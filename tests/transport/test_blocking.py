@@ -14,7 +14,7 @@ import redis
 from converge_redis import EmbeddedServer, RedisStore, StoreUnavailableError, Task, TaskManager
 from converge_redis.transport import blocking_connection
 from converge_redis.transport.blocking_connection import RedisPyConnection, SocketConnection, take_over
-from tests.support.backends import SECONDS, Backend
+from tests.support.backends import TIMEOUT, Backend
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def ping(line: SocketConnection) -> None:
 def test_it_looks_for_a_reply_before_it_sleeps(
     line: SocketConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(blocking_connection, "SPIN_SECONDS", SECONDS)
+    monkeypatch.setattr(blocking_connection, "SPIN_SECONDS", TIMEOUT)
     reads = line._read = Reads(line._read)
     for _ in range(50):
         ping(line)
@@ -181,7 +181,7 @@ def test_a_store_that_is_closed_keeps_no_connection(real: Backend) -> None:
     store.open()
     before = len(client.client_list())
     store.close()
-    ends = time.monotonic() + SECONDS
+    ends = time.monotonic() + TIMEOUT
     while len(client.client_list()) >= before:
         assert time.monotonic() < ends
 

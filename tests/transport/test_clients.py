@@ -193,7 +193,7 @@ def test_lost_replies_change_nothing(real: Backend) -> None:
         def losing(act: Any, replies: int = 2) -> Any:
             proxy.lose(replies)
             result = act()
-            assert proxy.left_to_lose == 0
+            assert proxy.remaining_losses == 0
             return result
 
         first = losing(lambda: manager.submit(Task(priority=2)))

@@ -10,7 +10,7 @@ import redis.asyncio
 
 from converge_redis import AsyncRedisStore, AsyncTaskManager, StoreClosedError, Task
 from converge_redis.transport.pipelined_connection import CALLS_PER_WRITE, PipelinedConnection
-from tests.support.backends import SECONDS, Backend
+from tests.support.backends import TIMEOUT, Backend
 
 
 @pytest.mark.parametrize("connections", [1, 2, 4])
@@ -25,8 +25,8 @@ async def test_the_first_calls_of_a_store_come_in_many_turns(real: Backend, conn
                     await asyncio.sleep(0)
                 return (await manager.counts())["pending"]
 
-            listening = asyncio.create_task(manager.wait("unknown", SECONDS))
-            async with asyncio.timeout(SECONDS):
+            listening = asyncio.create_task(manager.wait("unknown", TIMEOUT))
+            async with asyncio.timeout(TIMEOUT):
                 assert set(await asyncio.gather(*[later(turns % 15) for turns in range(60)])) == {0}
             assert await listening is None
 
@@ -67,7 +67,7 @@ async def test_the_calls_of_one_turn_share_their_writes(
             futures.append(asyncio.get_running_loop().create_future())
             line.send(("GET", f"{number}"), futures[-1])
         assert written == [1, 1, *[CALLS_PER_WRITE] * 4]
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(TIMEOUT):
             assert await asyncio.gather(*futures) == [f"{number}".encode() for number in range(1000)]
         assert written == [1, 1, *[CALLS_PER_WRITE] * 4, 198]
         line.close(ConnectionError("over"))
@@ -107,7 +107,7 @@ async def test_connections_are_lost_while_calls_flow(real: Backend) -> None:
             await asyncio.sleep(0.05)
             client.client_kill_filter(_type="normal", skipme=True)
         over = True
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(TIMEOUT):
             numbers = await asyncio.gather(*submitting)
         assert (await manager.counts())["pending"] == sum(numbers)
 
@@ -120,7 +120,7 @@ async def test_closed_while_calls_are_under_way(real: Backend) -> None:
         for _ in range(turns):
             await asyncio.sleep(0)
         await store.aclose()
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(TIMEOUT):
             for call in calls:
                 with contextlib.suppress(StoreClosedError):
                     assert await call == 1

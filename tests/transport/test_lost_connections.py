@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from converge_redis import AsyncRedisStore, AsyncTaskManager, RedisStore, Task, TaskManager, TaskState
-from tests.support.backends import SECONDS, Backend, eventually, until
+from tests.support.backends import TIMEOUT, Backend, eventually, until
 
 CALLS = 200
 THREADS = 8
@@ -20,7 +20,7 @@ THREADS = 8
 @contextmanager
 def paused(client: redis.Redis) -> Iterator[None]:
     """The server holds back every script, as they may write; it still obeys this client."""
-    client.client_pause(int(SECONDS * 1000), all=False)
+    client.client_pause(int(TIMEOUT * 1000), all=False)
     try:
         yield
     finally:
@@ -91,7 +91,7 @@ async def test_calls_in_flight_are_sent_again(real: Backend, kills: int, is_new:
                 await eventually(are_held_back)
                 kill_all(client, "normal")
             assert not any(each.done() for each in calls)
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(TIMEOUT):
             assert await asyncio.gather(*calls) == WANTED
         assert (await manager.counts())["pending"] == CALLS  # none was submitted twice, none was lost
 
@@ -106,7 +106,7 @@ async def test_calls_that_wait_for_the_only_connection(real: Backend, kills: int
     ):
         manager, there = AsyncTaskManager(store), await with_tasks(other)
         task_id = await there.submit(Task())
-        waiting = asyncio.create_task(manager.wait(task_id, SECONDS))
+        waiting = asyncio.create_task(manager.wait(task_id, TIMEOUT))
         watchers = (
             store._namespace.keys.shard_names(store._namespace.keys.shard_of(task_id))["watchers:"] + task_id
         )
@@ -128,7 +128,7 @@ async def test_calls_that_wait_for_the_only_connection(real: Backend, kills: int
                 await eventually(are_held_back)
                 kill_all(client, "normal")
             assert not any(each.done() for each in calls)
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(TIMEOUT):
             assert await asyncio.gather(*calls) == WANTED
             assert not waiting.done()
             assert await there.claim("a", task_id) is True
@@ -161,21 +161,21 @@ async def test_calls_that_wait_behind_one_that_was_given_up(real: Backend) -> No
             given_up.cancel()
             await asyncio.sleep(0)
             kill_all(client, "normal")
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(TIMEOUT):
             assert await asyncio.gather(*calls) == WANTED[1:]
         assert given_up.cancelled()
         assert (await there.counts())["pending"] == CALLS
 
 
 def in_threads(threads: ThreadPoolExecutor, work: Callable[[int], Any]) -> list[Any]:
-    return [found.result(SECONDS) for found in [threads.submit(work, number) for number in range(THREADS)]]
+    return [found.result(TIMEOUT) for found in [threads.submit(work, number) for number in range(THREADS)]]
 
 
 def test_blocking_calls_after_all_connections_have_died(real: Backend) -> None:
     client = real.client()
     with RedisStore.from_url(str(real.url)) as store, ThreadPoolExecutor(THREADS) as threads:
         manager = TaskManager(store)
-        at_once = threading.Barrier(THREADS, timeout=SECONDS)
+        at_once = threading.Barrier(THREADS, timeout=TIMEOUT)
 
         def submit(number: int) -> str:
             at_once.wait()  # so that each has a connection
@@ -205,7 +205,7 @@ def test_blocking_calls_whose_connections_die(real: Backend, kills: int) -> None
             for _ in range(kills):
                 until(lambda: held_back(client) == THREADS)
                 kill_all(client, "normal")
-        found = [each.result(SECONDS) for each in calls]
+        found = [each.result(TIMEOUT) for each in calls]
         assert found == [True if number % 2 else number for number in range(THREADS)]
         assert manager.counts()["assigned"] == THREADS // 2
 
@@ -235,5 +235,5 @@ def test_blocking_calls_flow_while_connections_die(real: Backend) -> None:
                 client.client_kill_filter(_type="normal", skipme=True)
         finally:
             over.set()
-        numbers = [each.result(SECONDS) for each in calls]
+        numbers = [each.result(TIMEOUT) for each in calls]
         assert manager.counts()["pending"] == sum(numbers)

@@ -10,7 +10,7 @@ from functools import partial
 import pytest
 
 from converge_redis import AsyncRedisStore, AsyncTaskManager, Task, Worker
-from tests.support.backends import SECONDS, Backend, eventually
+from tests.support.backends import TIMEOUT, Backend, eventually
 
 LEASE = 600.0
 
@@ -32,7 +32,7 @@ async def manager(store: AsyncRedisStore) -> AsyncIterator[AsyncTaskManager]:
 async def ended(run: "asyncio.Task[None]") -> None:
     """Wait for a worker to end, cancelled or not."""
     with contextlib.suppress(asyncio.CancelledError):
-        await asyncio.wait_for(run, SECONDS)
+        await asyncio.wait_for(run, TIMEOUT)
 
 
 async def held(manager: AsyncTaskManager) -> int:
@@ -53,7 +53,7 @@ async def test_a_cancelled_worker_holds_nothing(
     chance = random.Random(7)
 
     async def handler(_task: Task) -> None:
-        await asyncio.sleep(chance.choice([0, 0.001, SECONDS]))
+        await asyncio.sleep(chance.choice([0, 0.001, TIMEOUT]))
 
     await manager.submit_many(Task() for _ in range(2000))
     for number in range(25):
@@ -75,7 +75,7 @@ async def test_after_a_second_cancellation_it_still_gives_back(
     """Nobody waits for it then, but what is under way goes on."""
 
     async def handler(_task: Task) -> None:
-        await asyncio.sleep(10 * SECONDS)
+        await asyncio.sleep(10 * TIMEOUT)
 
     await manager.submit_many(Task() for _ in range(200))
     for turns in range(8):
@@ -106,7 +106,7 @@ async def test_outcomes_of_all_kinds_are_told_at_the_end(
         events.append((event, task.id, task.claim_token or 0))
 
     await manager.submit_many(Task() for _ in range(3000))
-    for number, grace in enumerate([0.0, 0.005, SECONDS] * 4):
+    for number, grace in enumerate([0.0, 0.005, TIMEOUT] * 4):
         worker = Worker(
             store, f"worker-{number}", handler, concurrency=20, retries=1, backoff_sec=0.01, on_event=note
         )
@@ -135,7 +135,7 @@ async def test_a_handler_that_cancels_itself_has_failed(
     task_id = await manager.submit(Task())
     worker = Worker(store, "worker", handler, retries=1, backoff_sec=0.01)
     run = asyncio.create_task(worker.arun())
-    task = await manager.wait(task_id, SECONDS)
+    task = await manager.wait(task_id, TIMEOUT)
     assert task is not None
     assert (task.result, task.attempts) == ("done", 2)
     worker.drain()

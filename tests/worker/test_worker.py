@@ -22,7 +22,7 @@ from converge_redis import (
     Worker,
     current_claim,
 )
-from tests.support.backends import SECONDS, Backend, until
+from tests.support.backends import TIMEOUT, Backend, until
 from tests.support.records import edited
 
 LEASE = 0.4
@@ -62,12 +62,12 @@ def working(store: RedisStore, handler: Any, **options: Any) -> Iterator[tuple[W
         yield worker, events
     finally:
         worker.drain()
-        thread.join(SECONDS)
+        thread.join(TIMEOUT)
         assert not thread.is_alive()
 
 
 def done(manager: TaskManager, task_id: str) -> Task:
-    task = manager.wait(task_id, timeout=SECONDS)
+    task = manager.wait(task_id, timeout=TIMEOUT)
     assert task is not None
     return task
 
@@ -106,7 +106,7 @@ def test_results_are_reported(
 def test_handlers_run_side_by_side(store: RedisStore, manager: TaskManager) -> None:
     barrier = threading.Barrier(4)
     ids = manager.submit_many([Task() for _ in range(4)])
-    with working(store, lambda _task: barrier.wait(SECONDS) >= 0, concurrency=4):
+    with working(store, lambda _task: barrier.wait(TIMEOUT) >= 0, concurrency=4):
         assert [done(manager, task_id).result for task_id in ids] == [True] * 4
 
 
@@ -242,16 +242,16 @@ def test_a_cancelled_task_cancels_its_coroutine(store: RedisStore, manager: Task
     async def handler(_task: Task) -> None:
         begun.set()
         try:
-            await asyncio.sleep(SECONDS)
+            await asyncio.sleep(TIMEOUT)
         except asyncio.CancelledError:
             cancelled.set()
             raise
 
     with working(store, handler) as (_, events):
         task_id = manager.submit(Task(constraints={"claim_ttl_sec": 600}))  # no renewal tells in time
-        assert begun.wait(SECONDS)
+        assert begun.wait(TIMEOUT)
         assert manager.cancel_task(task_id)
-        assert cancelled.wait(SECONDS)
+        assert cancelled.wait(TIMEOUT)
         until(lambda: events.of(task_id) == ["claimed", "lost"])
     assert done(manager, task_id).state == "cancelled"
 
@@ -263,13 +263,13 @@ def test_a_cancelled_task_tells_its_thread(store: RedisStore, manager: TaskManag
     def handler(_task: Task) -> None:
         begun.set()
         claim = current_claim()
-        claim.wait_lost(SECONDS)
+        claim.wait_lost(TIMEOUT)
         errors.append(claim.error)
         claim.check()
 
     with working(store, handler) as (_, events):
         task_id = manager.submit(Task(constraints={"claim_ttl_sec": 600}))
-        assert begun.wait(SECONDS)
+        assert begun.wait(TIMEOUT)
         manager.cancel_task(task_id)
         until(lambda: events.of(task_id) == ["claimed", "lost"])
     assert [type(error) for error in errors] == [TaskCancelledError]
@@ -281,7 +281,7 @@ def test_the_timeout_of_a_task_ends_its_handler(store: RedisStore, manager: Task
     async def handler(task: Task) -> str:
         attempts.append(task.attempts)
         if len(attempts) == 1:
-            await asyncio.sleep(SECONDS)
+            await asyncio.sleep(TIMEOUT)
         return "the second time"
 
     with working(store, handler) as (_, events):
@@ -296,12 +296,12 @@ def test_draining_lets_handlers_finish(store: RedisStore, manager: TaskManager) 
 
     def handler(_task: Task) -> str:
         begun.set()
-        go_on.wait(SECONDS)
+        go_on.wait(TIMEOUT)
         return "finished"
 
     with working(store, handler) as (worker, _):
         first = manager.submit(Task())
-        assert begun.wait(SECONDS)
+        assert begun.wait(TIMEOUT)
         worker.drain()
         second = manager.submit(Task())
         go_on.set()
@@ -317,15 +317,15 @@ def test_draining_gives_back_what_does_not_finish(store: RedisStore, manager: Ta
 
     async def coroutine(_task: Task) -> None:
         begun.set()
-        await asyncio.sleep(SECONDS)
+        await asyncio.sleep(TIMEOUT)
 
     def thread(_task: Task) -> None:
         begun.set()
-        over.wait(SECONDS)
+        over.wait(TIMEOUT)
 
     with working(store, coroutine if kind == "coroutine" else thread) as (worker, events):
         task_id = manager.submit(Task(constraints={"claim_ttl_sec": 600}))
-        assert begun.wait(SECONDS)
+        assert begun.wait(TIMEOUT)
         worker.drain(grace_sec=0.05)
         until(lambda: events.of(task_id) == ["claimed", "released"])
     over.set()
@@ -360,11 +360,11 @@ def test_a_cancellation_that_nobody_heard_is_noticed_later(
 
     async def handler(_task: Task) -> None:
         begun.set()
-        await asyncio.sleep(SECONDS)
+        await asyncio.sleep(TIMEOUT)
 
     with working(store, handler) as (_, events):
         task_id = manager.submit(Task(constraints={"claim_ttl_sec": 600}))
-        assert begun.wait(SECONDS)
+        assert begun.wait(TIMEOUT)
         with client.pipeline(transaction=True) as together:
             key = store._namespace.keys.shard_names(0)["t:"] + task_id
             together.client_kill_filter(_type="pubsub")
@@ -382,7 +382,7 @@ async def test_a_worker_shares_a_store_on_asyncio(real: Backend) -> None:
         with RedisStore.from_url(str(real.url), "work") as blocking:
             manager = TaskManager(blocking)
             task_id = await asyncio.to_thread(manager.submit, Task(inputs={"number": 4}))
-            task = await manager.wait_until_done(task_id, SECONDS)
+            task = await manager.wait_until_done(task_id, TIMEOUT)
         assert task is not None
         assert task.result == 8
         worker.drain()
@@ -394,14 +394,14 @@ async def test_a_cancelled_worker_gives_back(real: Backend) -> None:
 
     async def handler(_task: Task) -> None:
         begun.set()
-        await asyncio.sleep(SECONDS)
+        await asyncio.sleep(TIMEOUT)
 
     async with AsyncRedisStore.from_url(str(real.url), "work") as store:
         running = asyncio.create_task(Worker(store, "worker", handler).arun())
         with RedisStore.from_url(str(real.url), "work") as blocking:
             manager = TaskManager(blocking)
             task_id = await asyncio.to_thread(manager.submit, Task())
-            await asyncio.wait_for(begun.wait(), SECONDS)
+            await asyncio.wait_for(begun.wait(), TIMEOUT)
             running.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await running
@@ -447,7 +447,7 @@ def test_handlers_of_tasks_that_were_claimed_ahead_are_told_of_a_cancellation(
 
     async def handler(task: Task) -> None:
         begun.add(task.id)
-        await asyncio.sleep(SECONDS)
+        await asyncio.sleep(TIMEOUT)
 
     long = {"claim_ttl_sec": 600}
     manager.submit_many(Task(constraints=long) for _ in range(8))
@@ -502,7 +502,7 @@ def test_a_drain_gives_back_what_was_asked_for_meanwhile(store: RedisStore, mana
         until(events.copy)
         threading.Event().wait(0.002 * moment)
         worker.drain(grace_sec=0.0 if moment % 2 else None)
-        thread.join(SECONDS)
+        thread.join(TIMEOUT)
         assert not thread.is_alive()
         counts = manager.counts()
         assert (counts["assigned"], counts["running"]) == (0, 0)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from converge_redis import RedisStore, Task, TaskManager
-from tests.support.backends import SECONDS, Backend, until
+from tests.support.backends import TIMEOUT, Backend, until
 
 HANDLERS = """
 import asyncio, pathlib, time
@@ -64,9 +64,9 @@ def test_it_works_until_it_is_told_to_end(
     task_id = manager.submit(Task(inputs={"text": "Text"}))
     process = start(folder, real.url, f"handlers:{handler}", "--agent-id", "me", "--concurrency", "2")
     try:
-        task = manager.wait(task_id, timeout=SECONDS)
+        task = manager.wait(task_id, timeout=TIMEOUT)
         process.send_signal(number)
-        _, errors = process.communicate(timeout=SECONDS)
+        _, errors = process.communicate(timeout=TIMEOUT)
     finally:
         process.kill()
     assert task is not None
@@ -81,7 +81,7 @@ def test_what_does_not_finish_is_given_back(folder: Path, real: Backend, manager
     try:
         until((folder / "begun").exists)
         process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=SECONDS)
+        _, errors = process.communicate(timeout=TIMEOUT)
     finally:
         process.kill()
     assert process.returncode == 0, errors
@@ -104,7 +104,7 @@ def test_a_handler_that_is_not_there_is_named(
 ) -> None:
     process = start(folder, real.url, handler)
     try:
-        _, errors = process.communicate(timeout=SECONDS)
+        _, errors = process.communicate(timeout=TIMEOUT)
     finally:
         process.kill()
     assert process.returncode == 2
@@ -115,7 +115,7 @@ def test_a_handler_that_is_not_there_is_named(
 def test_a_server_has_to_be_named(folder: Path) -> None:
     process = start(folder, None, "handlers:shout")
     try:
-        _, errors = process.communicate(timeout=SECONDS)
+        _, errors = process.communicate(timeout=TIMEOUT)
     finally:
         process.kill()
     assert process.returncode == 2
