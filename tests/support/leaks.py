@@ -17,7 +17,7 @@ def leaked_keys(client: redis.Redis, namespaces: Iterable[Namespace]) -> list[st
     return [name for name in names if not any(keys.covers(name) for keys in owned)]
 
 
-# The keys of sessions, each with the key of its session; the watchers (`onlookers:`) are deleted when it ends.
+# The keys of sessions, each with the key of its session; the watchers (`onlookers:`) go when it ends.
 _SESSION_KINDS: dict[str, str | None] = {
     **dict.fromkeys(("negotiation:", "auction:", "ballot:", "contract:")),
     **dict.fromkeys(("proposals:", "sessions:"), "negotiation:"),
