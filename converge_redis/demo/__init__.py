@@ -1,1 +1,1 @@
-"""The demonstration: a fleet of processes parses a folder of Python files; see ``docs/demo.md``."""
+"""The demo: a fleet of processes parses a folder of Python files; see ``docs/demo.md``."""

@@ -1,4 +1,4 @@
-"""The start of the fleet's processes: ``python -m converge_redis.demo ROLE FOLDER [WORKER]``."""
+"""Entry point of the fleet's processes: ``python -m converge_redis.demo ROLE FOLDER [WORKER]``."""
 
 import os
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from converge_redis.demo.collector import collect
 from converge_redis.demo.folder import RunFolder
-from converge_redis.demo.lifeline import hold_lifeline
+from converge_redis.demo.parent_watch import watch_parent
 from converge_redis.demo.submitter import submit
 from converge_redis.demo.worker import make_worker
 from converge_redis.errors import ConvergeError
@@ -14,22 +14,22 @@ from converge_redis.store.redis_store import RedisStore
 
 
 def main(role: str, path: str, name: str | None = None) -> None:
-    """Be one process of the fleet; only the main process calls this.
+    """Run one process of the fleet. Only the main process starts this command.
 
     Args:
         role: ``submitter``, ``collector`` or ``worker``.
         path: The folder of the run.
-        name: The name of the worker.
+        name: The name of the worker; None for the other roles.
     """
     folder = RunFolder(Path(path))
     try:
         with RedisStore.from_url(os.environ["CONVERGE_REDIS_URL"], folder.read_namespace()) as store:
             if name is not None:
                 worker = make_worker(store, folder, folder.read_worker(name))
-                hold_lifeline(name, worker.drain)
+                watch_parent(name, worker.drain)
                 worker.run()
                 return
-            hold_lifeline(role, store.close)
+            watch_parent(role, store.close)
             if role == "submitter":
                 submit(store, folder)
             else:

@@ -1,4 +1,4 @@
-"""What the fleet does with one file: read it, parse it, count."""
+"""The analysis of one file: read it, parse it, count."""
 
 import ast
 import warnings
@@ -8,9 +8,9 @@ from typing import Any
 from converge_redis.tasks.model import TaskState
 
 Outcome = tuple[str, dict[str, Any]]
-"""The state that a task is to end in, and its result or the reason of its failure."""
+"""The state in which the task of a file ends, and its result or the reason of its failure."""
 
-_MOST_IMPORTS = 1000  # keeps the result of a generated file within the limit for payloads
+_MAX_IMPORTS = 1000  # keeps the result of a generated file within the limit for payloads
 
 
 def analyse(path: str) -> Outcome:
@@ -25,13 +25,13 @@ def analyse(path: str) -> Outcome:
     """
     try:
         data = Path(path).read_bytes()
-        with warnings.catch_warnings(action="ignore"):  # of invalid escapes, say: not our concern
+        with warnings.catch_warnings(action="ignore"):  # such as those about invalid escapes
             tree = ast.parse(data)
     except OSError as error:
         return _failed(error, error.strerror or "", None)
     except SyntaxError as error:
         return _failed(error, error.msg, error.lineno)
-    except (ValueError, RecursionError, MemoryError) as error:  # null bytes; nested too deeply
+    except (ValueError, RecursionError, MemoryError) as error:  # null bytes, or nested too deeply
         return _failed(error, str(error), None)
     functions = classes = 0
     imports: set[str] = set()
@@ -47,7 +47,7 @@ def analyse(path: str) -> Outcome:
     return TaskState.COMPLETED, {
         "definitions": {"functions": functions, "classes": classes},
         "lines": data.count(b"\n") + (not data.endswith(b"\n") and data != b""),
-        "imports": sorted(imports)[:_MOST_IMPORTS],
+        "imports": sorted(imports)[:_MAX_IMPORTS],
     }
 
 

@@ -1,24 +1,24 @@
-"""The check: did the fleet find what one process finds?"""
+"""The comparison of the fleet's results with those of one process."""
 
 from collections.abc import Callable, Mapping, Sequence
 
 from converge_redis.demo.analysis import Outcome, analyse
-from converge_redis.demo.folder import Finished
+from converge_redis.demo.folder import FinishedTask
 from converge_redis.demo.source import Source
 from converge_redis.demo.total import Total
 
 
-def analyse_alone(
+def analyse_in_one_process(
     sources: Sequence[Source], progress: Callable[[int], None] = lambda _done: None
 ) -> tuple[dict[str, Outcome], Total]:
-    """Do the whole work in this process, without a server.
+    """Analyse all files in this process, without a server.
 
     Args:
         sources: The files.
-        progress: Called with the number of files done, after each.
+        progress: Called after each file with the number of files done.
 
     Returns:
-        The outcome by task id, and what they add up to.
+        The outcome of each file by task id, and their total.
     """
     outcomes: dict[str, Outcome] = {}
     total = Total()
@@ -30,26 +30,27 @@ def analyse_alone(
 
 
 def compare(
-    sources: Sequence[Source], finished: Mapping[str, Finished], alone: Mapping[str, Outcome]
+    sources: Sequence[Source], finished: Mapping[str, FinishedTask], expected: Mapping[str, Outcome]
 ) -> list[str]:
     """Compare the fleet's outcomes with those of one process.
 
     Args:
         sources: The files.
-        finished: What the fleet's tasks ended with, by task id.
-        alone: What one process found, by task id.
+        finished: The fleet's finished tasks by id.
+        expected: The outcomes of one process by task id.
 
     Returns:
-        A line for each file that is missing or differs.
+        A line for each file whose result is missing or differs.
     """
     differences = []
     for source in sources:
-        one = finished.get(source.id)
-        if one is None:
-            differences.append(f"{source.shown}: no result")
-        elif (one.state, one.result) != alone[source.id]:
-            state, result = alone[source.id]
+        task = finished.get(source.id)
+        if task is None:
+            differences.append(f"{source.display_name}: no result")
+        elif (task.state, task.result) != expected[source.id]:
+            state, result = expected[source.id]
             differences.append(
-                f"{source.shown}: the fleet says {one.state} {one.result}, one process {state} {result}"
+                f"{source.display_name}: {task.state} {task.result} by the fleet, "
+                f"{state} {result} in one process"
             )
     return differences

@@ -1,4 +1,4 @@
-"""What the user sees while the fleet works."""
+"""The display of a run's progress."""
 
 import sys
 import time
@@ -16,7 +16,7 @@ _LINE_EVERY_SEC = 1.0
 
 
 class Display(Protocol):
-    """Shows how the work goes; a context manager."""
+    """Shows the progress; a context manager."""
 
     def __enter__(self) -> Self: ...
 
@@ -25,14 +25,14 @@ class Display(Protocol):
     ) -> None: ...
 
     def show(self, phase: str, done: int, total: int, by_worker: Mapping[str, int]) -> None:
-        """Show a number of files done, of all, and what each worker did of them."""
+        """Show how many files are done, of how many, and how many each worker did."""
 
-    def tell(self, event: str) -> None:
-        """Tell of something that has happened."""
+    def log(self, event: str) -> None:
+        """Show an event."""
 
 
 def make_display() -> Display:
-    """Make what suits the standard output: a live view for a terminal, lines for all else."""
+    """Make a live display if the standard output is a terminal, else one that prints lines."""
     return LiveDisplay() if sys.stdout.isatty() else LineDisplay()
 
 
@@ -41,16 +41,16 @@ class _Rate:
 
     def __init__(self) -> None:
         self._phase = ""
-        self.began = 0.0
+        self._began = 0.0
 
     def of(self, phase: str, done: int) -> float:
         if phase != self._phase:
-            self._phase, self.began = phase, time.monotonic()
-        return done / max(time.monotonic() - self.began, 0.001)
+            self._phase, self._began = phase, time.monotonic()
+        return done / max(time.monotonic() - self._began, 0.001)
 
 
 class LineDisplay:
-    """A line about once per second."""
+    """Prints a line about once per second."""
 
     def __init__(self) -> None:
         self._rate = _Rate()
@@ -67,22 +67,22 @@ class LineDisplay:
         pass
 
     def show(self, phase: str, done: int, total: int, by_worker: Mapping[str, int]) -> None:
-        """Print a line, unless the last one is fresh."""
+        """Print the progress, at most once per second."""
         rate = self._rate.of(phase, done)
-        just_done = done == total != self._done
-        if time.monotonic() < self._next and not just_done:
+        is_last = done == total != self._done
+        if time.monotonic() < self._next and not is_last:
             return
         self._next, self._done = time.monotonic() + _LINE_EVERY_SEC, done
         workers = "".join(f"  {name} {number}" for name, number in by_worker.items())
-        self.tell(f"{phase} {done}/{total} files, {rate:.0f}/s{workers}")
+        self.log(f"{phase} {done}/{total} files, {rate:.0f}/s{workers}")
 
-    def tell(self, event: str) -> None:
+    def log(self, event: str) -> None:
         """Print a line."""
         print(f"{time.monotonic() - self._began:6.1f} s  {event}", flush=True)
 
 
 class LiveDisplay:
-    """A progress bar and a table of the workers, drawn in place."""
+    """Draws a progress bar and a table of the workers in place."""
 
     def __init__(self) -> None:
         self._rate = _Rate()
@@ -99,7 +99,7 @@ class LiveDisplay:
         self._live.stop()
 
     def show(self, phase: str, done: int, total: int, by_worker: Mapping[str, int]) -> None:
-        """Draw the present state."""
+        """Draw the progress."""
         rate = self._rate.of(phase, done)
         head = Table.grid(padding=(0, 1))
         head.add_row(
@@ -112,6 +112,6 @@ class LiveDisplay:
             )
         self._live.update(Group(head, rows))
 
-    def tell(self, event: str) -> None:
-        """Print a line above the drawing."""
+    def log(self, event: str) -> None:
+        """Print the event above the progress bar."""
         self._console.print(event)

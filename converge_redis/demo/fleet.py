@@ -1,4 +1,4 @@
-"""The processes of a run, as the main process sees them."""
+"""The processes of a run, as the main process controls them."""
 
 import contextlib
 import os
@@ -10,9 +10,9 @@ from types import TracebackType
 from typing import Self
 
 from converge_redis.demo.folder import RunFolder
-from converge_redis.demo.lifeline import STOP
+from converge_redis.demo.parent_watch import STOP
 
-_STOP_SEC = 10.0
+_STOP_TIMEOUT = 30.0
 
 
 class FleetError(Exception):
@@ -20,11 +20,11 @@ class FleetError(Exception):
 
 
 class Fleet:
-    """Starts processes and ends them; as a context manager it leaves none behind.
+    """Starts processes, and ends all of them when the context manager exits.
 
     Args:
-        url: The server's URL. It travels in the environment, since command lines are public.
-        folder: The run.
+        url: The server's URL, passed in the environment because all users can read command lines.
+        folder: The folder of the run.
     """
 
     def __init__(self, url: str, folder: RunFolder) -> None:
@@ -55,24 +55,24 @@ class Fleet:
         """Start a process.
 
         Args:
-            role: What it is to be.
-            name: The name of the worker, if it is one.
+            role: ``submitter``, ``collector`` or ``worker``.
+            name: The name of the worker; None for the other roles.
         """
-        # -P: a folder of Python files may well be the working directory, and must not hide what is imported.
+        # -P: Python files in the working directory must not shadow the imported modules.
         command = [sys.executable, "-P", "-m", "converge_redis.demo", role, str(self._folder.path)]
         self._processes[name or role] = subprocess.Popen(
             command if name is None else [*command, name],
             stdin=subprocess.PIPE,
             bufsize=0,
             env=self._environment,
-            start_new_session=True,  # Ctrl-C is for the main process, which then ends the others
+            start_new_session=True,  # Ctrl-C reaches the main process only, which ends the others
         )
 
     def has_finished(self, name: str) -> bool:
-        """Tell whether a process has done its work.
+        """Return whether a process has ended after its work.
 
         Raises:
-            FleetError: It has failed.
+            FleetError: The process failed.
         """
         code = self._processes[name].poll()
         if code:
@@ -80,10 +80,10 @@ class Fleet:
         return code == 0
 
     def check(self, names: Sequence[str]) -> None:
-        """Check that processes are at work.
+        """Check that processes are running.
 
         Raises:
-            FleetError: One is not.
+            FleetError: A process has ended.
         """
         for name in names:
             code = self._processes[name].poll()
@@ -92,20 +92,20 @@ class Fleet:
                     f"the process {name!r} ended with exit code {code}, before the work was done"
                 )
 
-    def freeze(self, name: str) -> None:
-        """Stop a process where it stands, and wait until it has stopped.
+    def suspend(self, name: str) -> None:
+        """Suspend a process (SIGSTOP), and wait until it is suspended.
 
         Raises:
-            FleetError: It has ended instead.
+            FleetError: The process has ended.
         """
         process = self._processes[name]
         process.send_signal(signal.SIGSTOP)
         _, status = os.waitpid(process.pid, os.WUNTRACED)
         if not os.WIFSTOPPED(status):
-            raise FleetError(f"the process {name!r} ended by itself")
+            raise FleetError(f"the process {name!r} ended unexpectedly")
 
-    def thaw(self, name: str) -> None:
-        """Let a frozen process go on."""
+    def resume(self, name: str) -> None:
+        """Resume a suspended process (SIGCONT)."""
         self._processes[name].send_signal(signal.SIGCONT)
 
     def kill(self, name: str) -> None:
@@ -114,20 +114,20 @@ class Fleet:
         self._processes[name].wait()
 
     def stop(self, names: Sequence[str]) -> None:
-        """Ask processes to end, and wait until they have.
+        """Tell workers to drain, and wait until they have ended.
 
         Raises:
-            FleetError: One failed, or did not end.
+            FleetError: A worker failed or did not end in time.
         """
         for name in names:
             stdin = self._processes[name].stdin
             assert stdin is not None  # noqa: S101
-            with contextlib.suppress(BrokenPipeError):  # it has ended already; its exit code tells how
+            with contextlib.suppress(BrokenPipeError):  # it has ended already; its exit code is checked below
                 stdin.write(STOP)
         for name in names:
             try:
-                code = self._processes[name].wait(_STOP_SEC)
+                code = self._processes[name].wait(_STOP_TIMEOUT)
             except subprocess.TimeoutExpired:
-                raise FleetError(f"the worker {name!r} did not end when it was asked to") from None
+                raise FleetError(f"the worker {name!r} did not end within {_STOP_TIMEOUT:.0f} s") from None
             if code != 0:
                 raise FleetError(f"the worker {name!r} ended with exit code {code}")

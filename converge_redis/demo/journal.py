@@ -1,4 +1,4 @@
-"""The worker's own record of what the server told it, kept apart from the server to hold it to account."""
+"""The workers' journals: what the server answered, recorded apart from the server to check it."""
 
 import json
 import os
@@ -8,10 +8,10 @@ from typing import Any
 
 
 class Journal:
-    """One worker's file; each line is on disk before the worker goes on.
+    """The journal file of one worker; each line is written before the worker continues.
 
     Args:
-        folder: Where the journals are.
+        folder: The folder of the journals.
         worker: The worker's name.
     """
 
@@ -19,41 +19,46 @@ class Journal:
         self._file = os.open(folder / f"{worker}.journal", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
     def write(self, event: str, task_id: str, claim_token: int | None) -> None:
-        """Note that a task was ``claimed``, its outcome ``accepted``, or its claim ``lost``."""
+        """Record that a task was ``claimed``, its result ``accepted``, or its claim ``lost``."""
         os.write(self._file, json.dumps([event, task_id, claim_token]).encode() + b"\n")
 
 
-class Tally:
-    """What all journals say so far.
+class JournalCounts:
+    """The counts of all journals in a folder.
 
     Args:
-        folder: Where the journals are.
+        folder: The folder of the journals.
 
     Attributes:
         claimed: Claims by worker.
-        accepted: Accepted outcomes by worker.
-        lost: Refused outcomes by worker.
-        accepted_of: Accepted outcomes by task.
+        accepted: Accepted results by worker.
+        lost: Rejected results by worker.
+        accepted_of: Accepted results by task.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._read: dict[Path, int] = {}
+        self._offsets: dict[Path, int] = {}
+        self._accepted_pairs: set[tuple[str, str]] = set()
         self.claimed: Counter[str] = Counter()
         self.accepted: Counter[str] = Counter()
         self.lost: Counter[str] = Counter()
         self.accepted_of: Counter[str] = Counter()
 
     def update(self) -> None:
-        """Read what was added to the journals since the last time."""
+        """Read the lines that were added to the journals since the last call."""
         for path in self._folder.glob("*.journal"):
             with path.open("rb") as file:
-                file.seek(self._read.get(path, 0))
+                file.seek(self._offsets.get(path, 0))
                 whole = file.read().rpartition(b"\n")[0]
             if whole:
-                self._read[path] = self._read.get(path, 0) + len(whole) + 1
+                self._offsets[path] = self._offsets.get(path, 0) + len(whole) + 1
             for line in whole.splitlines():
                 self._count(path.stem, json.loads(line))
+
+    def has_accepted(self, worker: str, task_id: str) -> bool:
+        """Return whether a worker's journal has an accepted result of a task."""
+        return (worker, task_id) in self._accepted_pairs
 
     def _count(self, worker: str, entry: list[Any]) -> None:
         event, task_id, _claim_token = entry
@@ -61,3 +66,4 @@ class Tally:
         counter[worker] += 1
         if event == "accepted":
             self.accepted_of[task_id] += 1
+            self._accepted_pairs.add((worker, task_id))

@@ -1,4 +1,4 @@
-"""Which task a file becomes, and which workers there are."""
+"""The tasks and the workers of a run."""
 
 import os
 from collections import Counter
@@ -12,45 +12,47 @@ from converge_redis.tasks.model import Task
 SMALL_FILES = "small-files"
 LARGE_FILES = "large-files"
 POOLS = (SMALL_FILES, LARGE_FILES)
-LARGE = 16 * 1024  # bytes
+LARGE_FILE_BYTES = 16 * 1024
 
 PARSE, ASYNC, BULK = "parse", "async", "bulk"
-ALL = (PARSE, ASYNC, BULK)
-BULKY = 64 * 1024  # bytes
+ALL_CAPABILITIES = (PARSE, ASYNC, BULK)
+BULK_FILE_BYTES = 64 * 1024
 
 OTHER_TOPICS = "other"
-MOST_TOPICS = 12
+MAX_TOPICS = 12
 
 CLAIM_TTL_SEC = 1.5
-BYTES_PER_SECOND = 250_000  # a tenth of what one process parses: a slow parse must not outlive its claim
+# A tenth of the speed of one process, so that a slow parse does not outlive its claim.
+BYTES_PER_SECOND = 250_000
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerPlan:
-    """A worker: what it may claim, and how.
+    """The options of a worker.
 
     Attributes:
         name: Its agent id.
-        pools: The pools that it is in.
-        capabilities: What it can do.
-        topics: The topics that it takes; None: all.
-        count: How many tasks it claims at once.
-        gets_stuck: Whether it stops half-way through each batch and only extends its claims from there on.
+        pools: The pools that it joins.
+        capabilities: Its capabilities.
+        topics: Its topics; None: all.
+        concurrency: How many tasks it works on at the same time.
+        hangs: Whether it hangs in half of its tasks, while their claims are renewed.
     """
 
     name: str
     pools: Sequence[str] = POOLS
-    capabilities: Sequence[str] = ALL
+    capabilities: Sequence[str] = ALL_CAPABILITIES
     topics: Sequence[str] | None = None
-    count: int = 1
-    gets_stuck: bool = False
+    concurrency: int = 1
+    hangs: bool = False
 
 
-VICTIM = WorkerPlan("victim", count=8, gets_stuck=True)
+VICTIM = WorkerPlan("victim", concurrency=8, hangs=True)
+"""The worker that is killed."""
 
 
-def workers(topics: Sequence[str]) -> list[WorkerPlan]:
-    """Return the workers beside the victim. The generalists may claim every task."""
+def worker_plans(topics: Sequence[str]) -> list[WorkerPlan]:
+    """Return the plans of the other workers. The generalists may claim every task."""
     return [
         WorkerPlan("generalist-1"),
         WorkerPlan("generalist-2"),
@@ -61,22 +63,22 @@ def workers(topics: Sequence[str]) -> list[WorkerPlan]:
 
 
 def topics_of(sources: Iterable[Source]) -> list[str]:
-    """Return the topics of a folder's files: the top-level folders with the most files, and the others."""
+    """Return the topics of files: the top-level folders with the most files, and one for all others."""
     packages = Counter(source.package for source in sources if source.package is not None)
-    named = [name for name, _ in packages.most_common(MOST_TOPICS) if _is_text(name)]
-    return [*named, OTHER_TOPICS]
+    names = [name for name, _ in packages.most_common(MAX_TOPICS) if _is_text(name)]
+    return [*names, OTHER_TOPICS]
 
 
 def _is_text(name: str) -> bool:
-    """Tell whether a file name is text, as a topic must be; other bytes are escaped as lone surrogates."""
+    """Return whether a file name is text, as a topic must be: bytes that are not are lone surrogates."""
     return not any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def tasks_of(sources: Iterable[Source], topics: Sequence[str]) -> Iterator[Task]:
-    """Make a task of each file. It carries the file's path, not its content."""
+    """Make a task for each file, with the file's path and not its content."""
     for source in sources:
         capabilities = [PARSE]
-        if source.size > BULKY:
+        if source.size > BULK_FILE_BYTES:
             capabilities.append(BULK)
         elif _has_async(source):
             capabilities.append(ASYNC)
@@ -85,10 +87,10 @@ def tasks_of(sources: Iterable[Source], topics: Sequence[str]) -> Iterator[Task]
             objective="count definitions, lines and imports",
             inputs={"path": os.fsencode(source.path)},
             constraints={"claim_ttl_sec": CLAIM_TTL_SEC + source.size / BYTES_PER_SECOND},
-            pool_id=LARGE_FILES if source.size > LARGE else SMALL_FILES,
+            pool_id=LARGE_FILES if source.size > LARGE_FILE_BYTES else SMALL_FILES,
             topic=source.package if source.package in topics else OTHER_TOPICS,
             required_capabilities=capabilities,
-            priority=source.size,  # the largest first, so that none is left over for the end
+            priority=source.size,  # large files first, so that no worker is busy alone at the end
         )
 
 
@@ -96,4 +98,4 @@ def _has_async(source: Source) -> bool:
     try:
         return b"async def" in Path(source.path).read_bytes()
     except OSError:
-        return False  # the worker will say why
+        return False  # the worker reports the error

@@ -1,4 +1,4 @@
-"""The server of a run: one of its own, or a namespace of its own on the user's."""
+"""The server of a run: an embedded one, or a new namespace on the user's server."""
 
 import contextlib
 from collections.abc import Iterator
@@ -10,21 +10,21 @@ from converge_redis.server.embedded import EmbeddedServer
 from converge_redis.store.redis_store import RedisStore
 from converge_redis.transport.clients import blocking_client
 
-_KEYS_TOGETHER = 500
+_KEYS_PER_CALL = 500
 
 
 @contextlib.contextmanager
 def run_server(url: str | None) -> Iterator[tuple[str, redis.Redis, RedisStore]]:
-    """Provide a server and a fresh namespace, of which nothing is left at the end.
+    """Provide a server and a new namespace, whose keys are deleted at the end.
 
     Args:
-        url: The user's server; None: one is started, and ends with this process.
+        url: The user's server; None: start an embedded server.
 
     Yields:
         The URL, a client, and a store.
     """
     with contextlib.ExitStack() as stack:
-        own = url is None
+        is_embedded = url is None
         if url is None:
             url = stack.enter_context(EmbeddedServer()).url
         client = stack.enter_context(blocking_client(url, {}))
@@ -33,17 +33,17 @@ def run_server(url: str | None) -> Iterator[tuple[str, redis.Redis, RedisStore]]
         try:
             yield url, client, store
         finally:
-            if not own:
+            if not is_embedded:
                 _delete(client, namespace)
 
 
 def _delete(client: redis.Redis, namespace: str) -> None:
-    """Delete all keys of a namespace, whose hash tags begin with its name."""
-    with contextlib.suppress(redis.RedisError):  # the server may be what failed
+    """Delete all keys of a namespace: those whose hash tag begins with its name."""
+    with contextlib.suppress(redis.RedisError):  # the run may have failed because the server did
         keys = []
-        for key in client.scan_iter(match=f"{{{namespace}[:}}]*", count=_KEYS_TOGETHER):
+        for key in client.scan_iter(match=f"{{{namespace}[:}}]*", count=_KEYS_PER_CALL):
             keys.append(key)
-            if len(keys) == _KEYS_TOGETHER:
+            if len(keys) == _KEYS_PER_CALL:
                 client.unlink(*keys)
                 keys.clear()
         if keys:

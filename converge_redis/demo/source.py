@@ -1,15 +1,15 @@
-"""The Python files that the fleet is to parse."""
+"""The Python files that the fleet parses."""
 
 import os
 import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
-_NOT_OURS = frozenset({"site-packages", "dist-packages"})
+_INSTALLED = frozenset({"site-packages", "dist-packages"})
 
 
 class NoSourcesError(ValueError):
-    """There is nothing to parse where the user pointed."""
+    """There is no Python file at the given path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +18,9 @@ class Source:
 
     Attributes:
         id: The id of its task.
-        path: Where it is; bytes that are not text are escaped as `os.fsdecode` does.
-        name: The path as it is called within the folder.
-        size: In bytes.
+        path: Its absolute path; bytes that are not text are escaped as in `os.fsdecode`.
+        name: Its path relative to the folder.
+        size: Its size in bytes.
     """
 
     id: str
@@ -29,13 +29,13 @@ class Source:
     size: int
 
     @property
-    def shown(self) -> str:
-        """The name as one printable line."""
+    def display_name(self) -> str:
+        """The name, escaped if it is not printable."""
         return self.name if self.name.isprintable() else repr(self.name)[1:-1]
 
     @property
     def package(self) -> str | None:
-        """The folder at the top in which the file lies; None: it lies in none."""
+        """The top-level folder that contains the file; None: it is in no subfolder."""
         top, separator, _ = self.name.partition(os.sep)
         return top if separator else None
 
@@ -46,15 +46,15 @@ def standard_library() -> Path:
 
 
 def find_sources(path: Path) -> list[Source]:
-    """Find the Python files of a folder, in the order of their names; installed packages are left out.
+    """Find the Python files of a folder, sorted by name, without installed packages.
 
     Args:
         path: A folder, or one file of any name.
 
     Raises:
-        NoSourcesError: The path does not exist, or holds no Python file.
+        NoSourcesError: The path does not exist or contains no Python file.
     """
-    # Absolute, since the fleet's processes have a working directory of their own.
+    # Absolute, since it is passed to other processes.
     root = os.path.abspath(path)
     if os.path.isfile(root):
         found = [root]
@@ -74,7 +74,7 @@ def find_sources(path: Path) -> list[Source]:
 def _walk(root: str) -> list[str]:
     found = []
     for folder, folders, files in os.walk(root):
-        folders[:] = [name for name in folders if name not in _NOT_OURS]
+        folders[:] = [name for name in folders if name not in _INSTALLED]
         paths = (os.path.join(folder, name) for name in files if name.endswith(".py"))
-        found += [path for path in paths if os.path.isfile(path)]  # no pipe, and no link to nowhere
+        found += [path for path in paths if os.path.isfile(path)]  # not a pipe or a broken link
     return found

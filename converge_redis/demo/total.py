@@ -1,4 +1,4 @@
-"""What the results of many files add up to."""
+"""The total of the results of many files."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ class Total:
         functions: Functions defined in them.
         classes: Classes defined in them.
         lines: Their lines.
-        imports: For each module that is imported, the number of files that do.
+        imports: For each imported module, the number of files that import it.
     """
 
     parsed: int = 0
@@ -28,7 +28,7 @@ class Total:
     imports: Counter[str] = field(default_factory=Counter)
 
     def add(self, outcome: Outcome) -> None:
-        """Add what came out for one file; one that failed adds nothing."""
+        """Add the outcome of one file; a failed one adds nothing."""
         state, result = outcome
         if state != TaskState.COMPLETED:
             return
@@ -39,10 +39,10 @@ class Total:
         self.imports.update(result["imports"])
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as JSON can hold it."""
+        """Return the total as a JSON object."""
         return {name: getattr(self, name) for name in self.__slots__}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Make it of what `to_json` gave."""
+        """Make a total from the result of `to_json`."""
         return cls(**{**data, "imports": Counter(data["imports"])})

@@ -1,6 +1,7 @@
-"""The worker: parses the files of the tasks that it claims, and keeps a journal."""
+"""The worker: parses the files of the tasks that it claims, and writes a journal."""
 
 import os
+import threading
 from collections import Counter
 from typing import Any
 
@@ -15,37 +16,45 @@ from converge_redis.worker.claim import current_claim
 from converge_redis.worker.outcomes import TaskFailure
 from converge_redis.worker.worker import Worker
 
-_JOURNALED = {"claimed": "claimed", "completed": "accepted", "failed": "accepted", "lost": "lost"}
+_JOURNAL_EVENTS = {"claimed": "claimed", "completed": "accepted", "failed": "accepted", "lost": "lost"}
 
 
 def make_worker(store: RedisStore, folder: RunFolder, plan: WorkerPlan) -> Worker:
     """Join the pools of the plan, and make the worker.
 
     Args:
-        store: Where the tasks are.
-        folder: The run.
-        plan: What the worker may claim, and how.
+        store: The store with the tasks.
+        folder: The folder of the run.
+        plan: The options of the worker.
     """
     pools = PoolManager(store)
     for pool in plan.pools:
         pools.join_pool(plan.name, pool)
     journal = Journal(folder.path, plan.name)
-    begun = Counter[str]()
+    counts = Counter[str]()
+    lock = threading.Lock()  # handlers run in several threads
+
+    def should_hang() -> bool:
+        """Return whether the worker hangs in this task; count the tasks in which it does not."""
+        with lock:
+            if plan.hangs and counts["handled"] >= counts["claimed"] // 2:
+                return True
+            counts["handled"] += 1
+            return False
 
     def handle(task: Task) -> Any:
-        if plan.gets_stuck and begun["handled"] >= begun["claimed"] // 2:
-            current_claim().wait_lost()  # as in work that never ends, while the claim is kept alive
+        if should_hang():
+            current_claim().wait_lost()  # like a task that never ends; the claim is renewed meanwhile
             current_claim().check()
-        begun["handled"] += 1
         state, result = analyse(os.fsdecode(task.inputs["path"]))
         if state != TaskState.COMPLETED:
             raise TaskFailure(result)
         return result
 
-    def write_down(event: str, task: Task) -> None:
-        begun[event] += 1
-        if event in _JOURNALED:
-            journal.write(_JOURNALED[event], task.id, task.claim_token)
+    def on_event(event: str, task: Task) -> None:
+        counts[event] += 1
+        if event in _JOURNAL_EVENTS:
+            journal.write(_JOURNAL_EVENTS[event], task.id, task.claim_token)
 
     return Worker(
         store,
@@ -54,6 +63,6 @@ def make_worker(store: RedisStore, folder: RunFolder, plan: WorkerPlan) -> Worke
         pool_ids=pools.get_pools_for_agent(plan.name),
         capabilities=plan.capabilities,
         topics=plan.topics,
-        concurrency=plan.count,
-        on_event=write_down,
+        concurrency=plan.concurrency,
+        on_event=on_event,
     )
