@@ -1,4 +1,4 @@
-"""Lua scripts: one file per transition, shared parts spliced in, the SHA computed at import.
+"""Lua scripts: one file per transition, shared parts spliced in; the text and its SHA are made on first use.
 
 ``Script("tasks/claim")`` is ``tasks/lua/claim.lua`` of this package. A line ``--@include tasks/record``
 stands for the text of ``tasks/lua/shared/record.lua``, once per script. Redis runs the whole text at each
@@ -10,6 +10,7 @@ call, so a script gets only those definitions of its shared parts that it uses. 
 import hashlib
 import re
 from collections.abc import Iterator, Set
+from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
@@ -33,18 +34,27 @@ class Script:
     """
 
     __slots__ = ("name", "sha", "text")
+    text: str
+    sha: str
 
     def __init__(self, name: str) -> None:
         self.name = name
+
+    def __getattr__(self, name: str) -> str:
+        """Make the text and the SHA when one of them is read for the first time."""
+        if name not in {"sha", "text"}:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         shared: list[str] = []
-        own = _splice(name, shared, set())
+        own = _splice(self.name, shared, set())
         self.text = _tree_shake(_COMMENT.sub("", "".join(shared)), _COMMENT.sub("", own))
         self.sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+        return self.text if name == "text" else self.sha
 
     def __repr__(self) -> str:
         return f"Script({self.name!r})"
 
 
+@cache
 def lua_root() -> Traversable:
     """Return the folder below which the sources are, in ``<package>/lua`` and ``<package>/lua/shared``."""
     return files("converge_redis")

@@ -5,7 +5,6 @@ import threading
 from typing import Generic, Protocol, TypeVar
 
 from converge_redis.errors import ConfigurationError, EmbeddedServerError
-from converge_redis.server.shared import embedded_server
 from converge_redis.store.async_redis_store import AsyncRedisStore
 from converge_redis.store.redis_store import RedisStore
 
@@ -27,6 +26,8 @@ def default_url() -> str:
     url = os.environ.get("CONVERGE_REDIS_URL")
     if url:
         return url
+    from converge_redis.server.shared import embedded_server  # noqa: PLC0415 - most stores have a URL
+
     try:
         return embedded_server().url
     except EmbeddedServerError as error:

@@ -219,15 +219,21 @@ def async_stream_method(builder: "StreamBuilder[P, T]") -> "Method[P, AsyncItera
 
 def _result_type(builder: Callable[..., Any]) -> Any:
     """Return T of the ``Operation[T]``, ``Procedure[T]`` or ``Call[T]`` that a builder returns."""
-    returned = typing.get_type_hints(builder)["return"]
+    returned = _returned_type(builder)
     if typing.get_origin(returned) in {typing.Union, types.UnionType}:
         returned = typing.get_args(returned)[0]
     return typing.get_args(returned)[-1]
 
 
+def _returned_type(builder: Callable[..., Any]) -> Any:
+    """Return the annotation of what a builder returns; resolving all annotations would be slow at import."""
+    returned = builder.__annotations__["return"]
+    return typing.get_type_hints(builder)["return"] if isinstance(returned, str) else returned
+
+
 def _emitted_type(builder: Callable[..., Any]) -> Any:
     """Return T of the ``Stream[T]`` that a builder returns."""
-    yielded = typing.get_args(typing.get_type_hints(builder)["return"])[0]
+    yielded = typing.get_args(_returned_type(builder))[0]
     (emit,) = [part for part in typing.get_args(yielded) if typing.get_origin(part) is Emit]
     return typing.get_args(emit)[0]
 

@@ -97,7 +97,9 @@ class Task(BaseModel):
         finished_at: When it became terminal.
     """
 
-    model_config = ConfigDict(extra="forbid", validate_assignment=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(
+        extra="forbid", validate_assignment=True, arbitrary_types_allowed=True, defer_build=True
+    )
 
     id: Annotated[str, BeforeValidator(_name)] = Field(default_factory=uuid7)
     objective: str = ""
