@@ -164,7 +164,7 @@ class AdmissionDeniedError(RefusedError):
 
 
 class ActRefusedError(RefusedError):
-    """The rules of a negotiation, auction, ballot or call for proposals do not allow an act.
+    """The rules of a negotiation, auction, ballot or call for proposals do not allow an action.
 
     Attributes:
         reason: ``"late"``: it is over; ``"unknown"``: it does not exist; the others are those of the method.
