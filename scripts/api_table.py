@@ -62,7 +62,7 @@ def _summary(value: Any) -> str:
 
 
 def _members(value: Any) -> Iterator[str]:
-    """Yield the public methods, fields and constants of a class of this package, in the order of the source."""
+    """Yield the public methods, fields and constants of a class, in the order of the source."""
     if not inspect.isclass(value):
         return
     seen = set[str]()
