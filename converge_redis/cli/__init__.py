@@ -4,7 +4,7 @@ import sys
 
 
 def main() -> None:
-    """Run the command line, or print how to install what it needs."""
+    """Run the command line, or print how to install its dependencies."""
     try:
         from converge_redis.cli.commands import main as run  # noqa: PLC0415 - needs an extra
     except ModuleNotFoundError as error:

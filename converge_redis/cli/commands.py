@@ -1,4 +1,4 @@
-"""The commands of ``converge-redis``; each imports what it needs itself, so that ``--help`` stays quick."""
+"""The commands of ``converge-redis``. Each imports its dependencies itself, so that ``--help`` is fast."""
 
 import contextlib
 import os
@@ -12,18 +12,18 @@ import click
 if TYPE_CHECKING:
     from converge_redis.server.embedded import AppendFsync
 
-_CHECK_SECONDS = 0.5  # how often to check that the server and the parent process still run
+_CHECK_SECONDS = 0.5  # between checks that the server and the parent process still run
 
 
-def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
-    if not wanted or context.resilient_parsing:
+def _print_version(context: click.Context, _: click.Parameter, is_set: bool) -> None:
+    if not is_set or context.resilient_parsing:
         return
     from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415
 
     try:
         click.echo(f"converge-redis {version('converge-redis')}")
     except PackageNotFoundError:
-        click.echo("converge-redis, run from its sources without being installed")
+        click.echo("converge-redis, not installed (run from its source folder)")
     context.exit()
 
 
@@ -37,7 +37,7 @@ def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> 
     help="Show the version and exit.",
 )
 def main() -> None:
-    """Fleets of agents share tasks, claims and pools through Redis or Valkey."""
+    """Task queue and coordination for fleets of agents, on Redis or Valkey."""
 
 
 @main.command()
@@ -45,37 +45,39 @@ def main() -> None:
     "--port",
     type=click.IntRange(0, 65535),
     default=0,
-    show_default="a free one",
-    help="TCP port of 127.0.0.1 to listen on.",
+    show_default="a free port",
+    help="TCP port on 127.0.0.1.",
 )
 @click.option(
-    "--socket-only", is_flag=True, help="OnListener on a unix socket that only you can open, and not on TCP."
+    "--socket-only",
+    is_flag=True,
+    help="Listen only on a unix socket that other users cannot open, not on TCP.",
 )
 @click.option(
     "--data-dir",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Keep the data in this folder. Without it, the data is lost when the server stops.",
+    help="Folder for the data. Without it, the data is lost when the server stops.",
 )
 @click.option(
     "--appendfsync",
     type=click.Choice(["everysec", "always"]),
     default="everysec",
     show_default=True,
-    help="When the data in --data-dir is flushed to disk.",
+    help="When the data in --data-dir is flushed to disk: each second, or at each write.",
 )
 @click.option(
     "--with-parent/--outlive-parent",
     default=True,
     show_default=True,
-    help="Whether to stop when the process that ran this command has ended.",
+    help="Whether to stop when the parent process of this command ends.",
 )
 def server(port: int, socket_only: bool, data_dir: Path | None, appendfsync: str, with_parent: bool) -> None:
-    """Run a server on this machine for as long as this command runs.
+    """Run a server on this machine until this command ends.
 
-    The first line of the output is its URL. SIGINT (Ctrl-C) and SIGTERM stop it.
+    The first line of output is the URL of the server. SIGINT (Ctrl-C) and SIGTERM stop it.
     """
     parent = os.getppid()
-    # The handler must not raise: an exception inside a destructor or a callback would be dropped.
+    # The handler must not raise: an exception in a destructor or a callback would be lost.
     signals: SimpleQueue[int] = SimpleQueue()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda received, _frame: signals.put(received))
@@ -88,16 +90,18 @@ def server(port: int, socket_only: bool, data_dir: Path | None, appendfsync: str
             port=None if socket_only else port,
             data_dir=data_dir,
             appendfsync=cast("AppendFsync", appendfsync),
-        ) as own:
-            click.echo(own.url)
-            while own.running:
+        ) as embedded:
+            click.echo(embedded.url)
+            while embedded.running:
                 with contextlib.suppress(Empty):
                     signals.get(timeout=_CHECK_SECONDS)
                     return
-                # Not by PR_SET_PDEATHSIG: that would fire when the thread that ran this command ends.
+                # PR_SET_PDEATHSIG will not do: it fires when the thread that started this command ends.
                 if with_parent and os.getppid() != parent:
                     return
-            raise EmbeddedServerError(f"the server ended unexpectedly; its last lines:\n{own.log_tail()}")
+            raise EmbeddedServerError(
+                f"the server ended unexpectedly; the last lines of its log:\n{embedded.log_tail()}"
+            )
     except EmbeddedServerError as error:
         raise click.ClickException(str(error)) from error
 
@@ -108,15 +112,15 @@ def server(port: int, socket_only: bool, data_dir: Path | None, appendfsync: str
     "--url",
     envvar="CONVERGE_REDIS_URL",
     show_envvar=True,
-    help="Server to use, in a namespace that is removed at the end. Without it, one is started.",
+    help="Server to use, in a new namespace that is deleted at the end. Without it, a server is started.",
 )
 def demo(path: Path | None, url: str | None) -> None:
-    """Watch a fleet of processes parse a folder of Python files.
+    """Run a demo: a fleet of processes parses a folder of Python files.
 
-    PATH is a folder, or one file. Without it, the fleet parses the standard library of this Python, its test
-    suite included where that is installed: about 1,800 files, half a minute on two cores. One worker is
-    killed on the way. At the end, every file must be accounted for exactly once, and the results must be
-    those of one process; otherwise the exit code is 1.
+    PATH is a folder or one file; the default is the standard library of this Python, with its test suite if
+    that is installed: about 1,800 files, half a minute on two cores. One worker is killed during the run. At
+    the end, every file must have exactly one accepted result, and all results must equal those of one
+    process; otherwise the exit code is 1.
     """
     from converge_redis.demo.run import run_demo  # noqa: PLC0415
 
@@ -130,38 +134,42 @@ def demo(path: Path | None, url: str | None) -> None:
     envvar="CONVERGE_REDIS_URL",
     show_envvar=True,
     required=True,
-    help="Server where the tasks are.",
+    help="Server with the tasks.",
 )
-@click.option("--namespace", default="converge", show_default=True, help="The prefix of the fleet's keys.")
 @click.option(
-    "--shards", type=click.IntRange(1), default=1, show_default=True, help="As in the fleet's stores."
+    "--namespace", default="converge", show_default=True, help="Namespace of the stores of the fleet."
 )
-@click.option("--agent-id", help="The agent that claims.  [default: host name and process id]")
-@click.option("--pool", "pools", multiple=True, help="A pool of the agent; may be repeated.")
-@click.option("--topic", "topics", multiple=True, help="A topic of the agent; may be repeated.")
 @click.option(
-    "--capability", "capabilities", multiple=True, help="A capability of the agent; may be repeated."
+    "--shards",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Number of shards, as in the stores of the fleet.",
 )
+@click.option("--agent-id", help="Agent id of this worker.  [default: host name and process id]")
+@click.option("--pool", "pools", multiple=True, help="Pool of the agent; may be repeated.")
+@click.option("--topic", "topics", multiple=True, help="Topic of the agent; may be repeated.")
+@click.option("--capability", "capabilities", multiple=True, help="Capability of the agent; may be repeated.")
 @click.option(
     "--concurrency",
     type=click.IntRange(1, 1000),
     default=1,
     show_default=True,
-    help="Tasks at the same time.",
+    help="How many tasks to work on at the same time.",
 )
 @click.option(
     "--retries",
     type=click.IntRange(0),
     default=0,
     show_default=True,
-    help="Further attempts when the handler raises.",
+    help="How many times to retry a task whose handler raises.",
 )
 @click.option(
     "--grace",
     type=click.FloatRange(0),
     default=30.0,
     show_default=True,
-    help="Seconds that handlers have to finish at the end.",
+    help="Seconds for running handlers to finish when the worker stops.",
 )
 def worker(
     handler: str,
@@ -176,11 +184,11 @@ def worker(
     retries: int,
     grace: float,
 ) -> None:
-    """Work on tasks with a function of yours.
+    """Run a worker that handles tasks with a function of yours.
 
-    HANDLER is called with each task, and returns its result. It may be a coroutine function. Modules are
-    searched in the working directory too. A filter that is not given is not applied. SIGTERM and SIGINT
-    (Ctrl-C) let running handlers finish, and end the worker.
+    HANDLER is called with each task and returns its result. It may be a coroutine function. The module may be
+    in the working directory. Without --pool, --topic or --capability that filter is not applied. SIGTERM and
+    SIGINT (Ctrl-C) end the worker after its running handlers.
     """
     import logging  # noqa: PLC0415
     import socket  # noqa: PLC0415

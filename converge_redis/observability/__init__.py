@@ -1,1 +1,1 @@
-"""Observability: measurements of calls."""
+"""Observability: metrics of calls."""

@@ -1,4 +1,4 @@
-"""Measurements of every verb: how often, with which outcome, how long."""
+"""Metrics of the managers' methods: number of calls by outcome, and durations."""
 
 import logging
 import time
@@ -9,21 +9,21 @@ from typing import Any, Protocol
 _log = logging.getLogger("converge_redis")
 
 CALLS = "converge_calls_total"
-"""Counter, with the labels ``verb`` and ``outcome``."""
+"""Counter of calls, with the labels ``verb`` (the method) and ``outcome``."""
 
 SECONDS = "converge_call_seconds"
-"""Duration of calls in seconds, waiting included, with the label ``verb``."""
+"""Duration of calls in seconds, including waiting, with the label ``verb`` (the method)."""
 
 
 class CoordinationMetrics(Protocol):
-    """What managers report to; any object with these two methods serves."""
+    """The interface that managers report metrics to."""
 
     def inc(self, name: str, value: float = 1, **labels: str) -> None:
         """Add to a counter.
 
         Args:
             name: The counter's name.
-            value: What to add.
+            value: The number to add.
             labels: The counter's labels.
         """
 
@@ -31,19 +31,19 @@ class CoordinationMetrics(Protocol):
         """Record a duration.
 
         Args:
-            name: The name of the distribution.
+            name: The name of the histogram.
             seconds: The duration.
-            labels: The distribution's labels.
+            labels: The histogram's labels.
         """
 
 
-class Call:
-    """One call of a verb that is being measured."""
+class MeasuredCall:
+    """A call whose outcome and duration are measured."""
 
     outcome = "ok"
 
     def returned(self, result: Any) -> None:
-        """Name the outcome after a result: ``true``, ``false``, ``none``, ``empty`` or ``ok``."""
+        """Derive the outcome from the result: ``true``, ``false``, ``none``, ``empty`` or ``ok``."""
         if result is None or isinstance(result, bool):
             self.outcome = str(result).lower()
         elif isinstance(result, list) and not result:
@@ -51,9 +51,9 @@ class Call:
 
 
 @contextmanager
-def measured(metrics: CoordinationMetrics | None, verb: str) -> Generator[Call]:
-    """Measure the call of a verb; an error's class name is its outcome. Failing metrics are only logged."""
-    call = Call()
+def measured(metrics: CoordinationMetrics | None, verb: str) -> Generator[MeasuredCall]:
+    """Measure a call. The outcome of an exception is its class name. Errors of `metrics` are logged only."""
+    call = MeasuredCall()
     begun = time.perf_counter()
     try:
         yield call

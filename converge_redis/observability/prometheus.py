@@ -9,7 +9,7 @@ class PrometheusMetrics:
     """Counters and histograms in a Prometheus registry: ``TaskManager(store, PrometheusMetrics())``.
 
     Args:
-        registry: The registry; by default the process's.
+        registry: The registry; default: that of the process.
     """
 
     def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
@@ -19,7 +19,7 @@ class PrometheusMetrics:
         self._lock = threading.Lock()
 
     def inc(self, name: str, value: float = 1, **labels: str) -> None:
-        """Add to a counter, made at its first use with the names of its labels."""
+        """Add to a counter, which is registered at its first use with the names of its labels."""
         with self._lock:
             counter = self._counters.get(name)
             if counter is None:
@@ -29,7 +29,7 @@ class PrometheusMetrics:
         counter.labels(**labels).inc(value)
 
     def observe(self, name: str, seconds: float, **labels: str) -> None:
-        """Record a duration in a histogram, made at its first use with the names of its labels."""
+        """Record a duration in a histogram, which is registered at its first use with its label names."""
         with self._lock:
             histogram = self._histograms.get(name)
             if histogram is None:

