@@ -4,11 +4,11 @@ Run it with ``python -m examples.contract_net``.
 """
 
 from converge_redis import ContractNet, RedisStore, Task, TaskManager
-from examples.crew import fleet, say
+from examples.processes import fleet, say
 
 
 def contractor(url: str, name: str, days: int) -> None:
-    """Propose, unless it would take too long; do the task if it is awarded."""
+    """Propose, or refuse if it would take too long; do the task if it is awarded."""
     with RedisStore.from_url(url) as store:
         net, tasks = ContractNet(store), TaskManager(store)
         task_id = net.wait_for_call(name, 40)
@@ -27,7 +27,7 @@ def contractor(url: str, name: str, days: int) -> None:
 
 
 def main() -> None:
-    """Call, wait for the replies, and accept the best."""
+    """Call for proposals, wait for the replies, and accept the best."""
     with fleet(contractor, ("ada", 5), ("bob", 3), ("eve", 30)) as store:
         net, tasks = ContractNet(store), TaskManager(store)
         task = Task(objective="dig the well")

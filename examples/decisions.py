@@ -1,4 +1,4 @@
-"""Agents decide, executors carry out, and tell what came of it.
+"""Agents decide; executors execute the decisions and return their outcomes.
 
 Run it with ``python -m examples.decisions``.
 """
@@ -18,11 +18,11 @@ from converge_redis import (
     TaskManager,
     Vote,
 )
-from examples.crew import fleet, say
+from examples.processes import fleet, say
 
 
 def agent(url: str, name: str) -> None:
-    """Try the same as all others: one gets the task, two get a place, each has one vote."""
+    """Execute the same decisions in each process: one gets the task, two join the pool, each has one vote."""
     with RedisStore.from_url(url) as store:
         executor = StandardExecutor(
             name,

@@ -7,13 +7,13 @@ import random
 import time
 
 from converge_redis import NearCache, RedisStore, SharedCache
-from examples.crew import fleet, say
+from examples.processes import fleet, say
 
 CALLS, KEYS = 2500, 100
 
 
 def worker(url: str, name: str) -> None:
-    """Ask for keys at random."""
+    """Call the function for random numbers."""
     with RedisStore.from_url(url, near_cache=NearCache()) as store:
         cache = SharedCache(store)
 
@@ -22,19 +22,19 @@ def worker(url: str, name: str) -> None:
             time.sleep(0.02)
             return number * number
 
-        draw = random.Random(name)  # noqa: S311 - guards nothing
+        draw = random.Random(name)  # noqa: S311 - not for security
         for _ in range(CALLS):
             square(draw.randrange(KEYS))
         statistics = cache.statistics()
         store.put(f"computes of {name}", statistics.computes)
         say(
             f"{name} computed {statistics.computes}, waited {statistics.waits} times, "
-            f"read {statistics.hits} from the server and {statistics.near_hits} from its own copies"
+            f"read {statistics.hits} from the server and {statistics.near_hits} from its near cache"
         )
 
 
 def main() -> None:
-    """Count the computations of all."""
+    """Sum up the computations of all processes."""
     with fleet(worker, ("ann",), ("bob",), ("cleo",), ("dan",)) as store:
         while store.count("computes of ") < 4:
             time.sleep(0.05)

@@ -1,4 +1,4 @@
-"""What the examples have in common: a server of their own, and processes that work on it."""
+"""Shared by the examples: starts an embedded server, and processes that use it."""
 
 import multiprocessing
 import sys
@@ -10,14 +10,14 @@ from converge_redis import EmbeddedServer, RedisStore
 
 
 @contextmanager
-def fleet(member: Callable[..., None], *each: tuple[Any, ...]) -> Iterator[RedisStore]:
-    """Run a function in a process for each tuple of arguments, with the server's URL before them.
+def fleet(member: Callable[..., None], *arguments: tuple[Any, ...]) -> Iterator[RedisStore]:
+    """Start one process per tuple of arguments; each calls `member(url, *arguments)`.
 
-    The caller gets a store on the same server; at the end it waits for the processes.
+    Yields a store on the same server, and waits for the processes when the block ends.
     """
     context = multiprocessing.get_context("spawn")
     with EmbeddedServer() as server, RedisStore.from_url(server.url) as store:
-        processes = [context.Process(target=member, args=(server.url, *arguments)) for arguments in each]
+        processes = [context.Process(target=member, args=(server.url, *args)) for args in arguments]
         for process in processes:
             process.start()
         yield store
@@ -29,6 +29,6 @@ def fleet(member: Callable[..., None], *each: tuple[Any, ...]) -> Iterator[Redis
 
 
 def say(text: str) -> None:
-    """Print a line in one piece: several processes share the screen."""
+    """Print a line in one write: several processes share the terminal."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
