@@ -1,4 +1,4 @@
-"""What goes wrong with connections is told clearly, and lost replies do no harm."""
+"""Clients: which error is raised for which problem with a connection; replies that are lost."""
 
 import socket
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ from tests.support.proxy import LossyProxy
 
 @pytest.fixture
 def own_server() -> Iterator[tuple[str, Any]]:
-    """A server whose settings a test may change, and a client of it."""
+    """A server with settings that a test may change, and a client of it."""
     with EmbeddedServer() as server, redis.Redis.from_url(server.url) as client:
         yield server.url, client
 
@@ -41,13 +41,15 @@ def own_server() -> Iterator[tuple[str, Any]]:
     "url", ["nonsense", "http://localhost", "redis://localhost:port", "redis://localhost?unknown=1", ""]
 )
 @pytest.mark.parametrize("kind", [RedisStore, AsyncRedisStore])
-def test_a_wrong_url_is_named(kind: type[RedisStore] | type[AsyncRedisStore], url: str) -> None:
+def test_a_malformed_url_is_quoted_in_the_error(
+    kind: type[RedisStore] | type[AsyncRedisStore], url: str
+) -> None:
     with pytest.raises(ConfigurationError) as caught:
         kind.from_url(url)
     assert repr(url) in str(caught.value)
 
 
-def test_a_password_is_not_shown() -> None:
+def test_errors_hide_the_password_of_the_url() -> None:
     with pytest.raises(ConfigurationError) as caught:
         RedisStore.from_url("redis://user:secret@localhost:port")
     assert "secret" not in str(caught.value)
@@ -59,7 +61,7 @@ def free_port() -> int:
         return int(server.getsockname()[1])
 
 
-async def test_an_unreachable_server() -> None:
+async def test_an_unreachable_server_raises_store_unavailable() -> None:
     url = f"redis://127.0.0.1:{free_port()}"
     with pytest.raises(StoreUnavailableError, match="cannot be reached"), RedisStore.from_url(url):
         pass
@@ -69,7 +71,7 @@ async def test_an_unreachable_server() -> None:
     await store.aclose()
 
 
-async def test_a_wrong_password(own_server: tuple[str, Any]) -> None:
+async def test_a_wrong_password_raises_store_authentication(own_server: tuple[str, Any]) -> None:
     url, client = own_server
     client.config_set("requirepass", "right")
     for wrong in (url, url.replace("unix://", "unix://:wrong@")):
@@ -83,7 +85,7 @@ async def test_a_wrong_password(own_server: tuple[str, Any]) -> None:
         TaskManager(good).submit(Task())
 
 
-def test_a_server_that_evicts_keys(own_server: tuple[str, Any]) -> None:
+def test_a_server_that_evicts_keys_causes_a_warning(own_server: tuple[str, Any]) -> None:
     url, client = own_server
     client.config_set("maxmemory-policy", "allkeys-lru")
     with pytest.warns(EvictionWarning, match="maxmemory-policy is allkeys-lru"), RedisStore.from_url(url):
@@ -93,7 +95,7 @@ def test_a_server_that_evicts_keys(own_server: tuple[str, Any]) -> None:
         pass  # warnings are errors in tests
 
 
-def test_a_full_server(own_server: tuple[str, Any]) -> None:
+def test_a_full_server_raises_store_full_and_stores_nothing(own_server: tuple[str, Any]) -> None:
     url, client = own_server
     with RedisStore.from_url(url) as store:
         manager = TaskManager(store)
@@ -105,7 +107,7 @@ def test_a_full_server(own_server: tuple[str, Any]) -> None:
         assert manager.audit() == []
 
 
-def test_clients_that_cannot_serve(real: Backend) -> None:
+def test_unusable_clients_are_refused(real: Backend) -> None:
     with pytest.raises(ConfigurationError, match="decode_responses"):
         RedisStore(redis.Redis.from_url(str(real.url), decode_responses=True))
     with pytest.raises(ConfigurationError, match="decode_responses"):
@@ -115,7 +117,7 @@ def test_clients_that_cannot_serve(real: Backend) -> None:
         RedisStore(not_a_client)
 
 
-def test_shards_must_agree(backend: Backend) -> None:
+def test_a_store_with_another_number_of_shards_is_refused(backend: Backend) -> None:
     with backend.store("same", 2):
         pass
     with (
@@ -125,14 +127,14 @@ def test_shards_must_agree(backend: Backend) -> None:
         pass
 
 
-def test_managers_want_their_kind_of_store(real: Backend) -> None:
+def test_a_manager_refuses_a_store_of_the_other_style(real: Backend) -> None:
     with real.store() as store:
         wrong: Any = store
         with pytest.raises(ConfigurationError, match="AsyncTaskManager needs an AsyncRedisStore"):
             AsyncTaskManager(wrong)
 
 
-async def test_closed_stores_say_so(real: Backend) -> None:
+async def test_a_closed_store_raises_store_closed(real: Backend) -> None:
     store = real.store()
     manager = TaskManager(store)
     manager.submit(Task())
@@ -148,7 +150,7 @@ async def test_closed_stores_say_so(real: Backend) -> None:
         await AsyncTaskManager(async_store).submit(Task())
 
 
-def test_the_payload_limit_is_the_stores(real: Backend) -> None:
+def test_each_store_enforces_its_own_payload_limit(real: Backend) -> None:
     with real.store(payload_limit=200) as store:
         manager = TaskManager(store)
         task_id = manager.submit(Task(inputs={"x": "y" * 100}))
@@ -160,7 +162,7 @@ def test_the_payload_limit_is_the_stores(real: Backend) -> None:
         assert manager.report("a", task_id, "y" * 100)
 
 
-def test_managers_without_a_store_share_the_default_one(
+def test_managers_without_a_store_share_the_default_store(
     monkeypatch: pytest.MonkeyPatch, real: Backend
 ) -> None:
     monkeypatch.setenv("CONVERGE_REDIS_URL", str(real.url))
@@ -173,7 +175,7 @@ def test_managers_without_a_store_share_the_default_one(
     default_store().close()
 
 
-async def test_asyncio_managers_without_a_store_share_the_default_one(
+async def test_asyncio_managers_without_a_store_share_the_default_store(
     monkeypatch: pytest.MonkeyPatch, real: Backend
 ) -> None:
     monkeypatch.setenv("CONVERGE_REDIS_URL", str(real.url))
@@ -185,21 +187,22 @@ async def test_asyncio_managers_without_a_store_share_the_default_one(
     await default_async_store().aclose()
 
 
-def test_lost_replies_change_nothing(real: Backend) -> None:
+def test_a_call_with_lost_replies_takes_effect_once(real: Backend) -> None:
     path = str(real.url).removeprefix("unix://").partition("?")[0]
     with LossyProxy(path) as proxy, RedisStore.from_url(proxy.url, "test") as store:
         manager = TaskManager(store)
 
-        def losing(act: Any, replies: int = 2) -> Any:
+        def losing(call: Any, replies: int = 2) -> Any:
+            """Make a call whose first replies are lost."""
             proxy.lose(replies)
-            result = act()
+            result = call()
             assert proxy.remaining_losses == 0
             return result
 
         first = losing(lambda: manager.submit(Task(priority=2)))
         second = losing(lambda: manager.submit(Task(priority=1)))
         assert losing(lambda: manager.claim("a", first)) is True
-        assert manager.claim("a", first) is False  # another call, of the same agent
+        assert manager.claim("a", first) is False  # another call of the same agent, not a retry
         [task] = losing(lambda: manager.claim_next("a"))
         assert task.id == second
         assert manager.counts()["assigned"] == 2
@@ -213,13 +216,13 @@ def test_lost_replies_change_nothing(real: Backend) -> None:
         assert losing(lambda: store.put_if_absent("key", 1)) is True
         counted = manager.counts()
         assert (counted["completed"], counted["failed"], counted["pending"]) == (1, 1, 2)
-        attempts = manager.get_task(first)
-        assert attempts is not None
-        assert (attempts.attempts, attempts.state) == (0, TaskState.FAILED)
+        failed = manager.get_task(first)
+        assert failed is not None
+        assert (failed.attempts, failed.state) == (0, TaskState.FAILED)
         assert manager.audit() == []
 
 
-def test_more_losses_than_retries_are_told(real: Backend) -> None:
+def test_more_lost_replies_than_retries_raise_store_unavailable(real: Backend) -> None:
     path = str(real.url).removeprefix("unix://").partition("?")[0]
     with LossyProxy(path) as proxy, RedisStore.from_url(proxy.url, "test") as store:
         manager = TaskManager(store)

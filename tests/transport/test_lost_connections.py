@@ -1,17 +1,18 @@
-"""Connections are killed while calls are under way: each is sent again, and has its one effect and result."""
+"""Connections are killed while calls are in flight: each call is sent again, and takes effect once."""
 
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, cast
 
 import pytest
 import redis
 
 from converge_redis import AsyncRedisStore, AsyncTaskManager, RedisStore, Task, TaskManager, TaskState
-from tests.support.backends import TIMEOUT, Backend, eventually, until
+from tests.support.backends import TIMEOUT, Backend, async_until, until
 
 CALLS = 200
 THREADS = 8
@@ -19,7 +20,7 @@ THREADS = 8
 
 @contextmanager
 def paused(client: redis.Redis) -> Iterator[None]:
-    """The server holds back every script, as they may write; it still obeys this client."""
+    """Pause the server during the block: it holds back all scripts, as they may write."""
     client.client_pause(int(TIMEOUT * 1000), all=False)
     try:
         yield
@@ -27,13 +28,13 @@ def paused(client: redis.Redis) -> Iterator[None]:
         client.client_unpause()
 
 
-def held_back(client: redis.Redis) -> int:
-    """The number of connections with a call that the server holds back."""
+def held_connections(client: redis.Redis) -> int:
+    """Return the number of connections with a call that the paused server holds back."""
     return sum("b" in cast("Any", each)["flags"] for each in client.client_list())
 
 
 def held_bytes(client: redis.Redis) -> int:
-    """The bytes of the calls that the server has received and holds back; they grow with each call."""
+    """Return the size of the calls that the paused server has received; it grows with each call."""
     return sum(
         int(cast("Any", each)["qbuf"]) + int(cast("Any", each)["argv-mem"])
         for each in client.client_list()
@@ -41,13 +42,13 @@ def held_bytes(client: redis.Redis) -> int:
     )
 
 
-def kill_all(client: redis.Redis, *kinds: str) -> None:
-    for kind in kinds:
-        assert client.client_kill_filter(_type=kind, skipme=True) >= 1
+def kill(client: redis.Redis, kind: str) -> bool:
+    """Kill all other connections of a kind; return whether there was one."""
+    return client.client_kill_filter(_type=kind, skipme=True) >= 1
 
 
 async def call(manager: AsyncTaskManager, number: int) -> str:
-    """A call of one kind or another; returns the id that its result tells of."""
+    """Submit a task or read one, by turns; return its id, as the reply has it."""
     if number % 2:
         return await manager.submit(Task(id=f"new {number}"))
     task = await manager.get_task(f"old {number}")
@@ -56,8 +57,8 @@ async def call(manager: AsyncTaskManager, number: int) -> str:
     return task.id
 
 
-async def with_tasks(store: AsyncRedisStore) -> AsyncTaskManager:
-    """A manager with the tasks that `call` reads."""
+async def manager_with_tasks(store: AsyncRedisStore) -> AsyncTaskManager:
+    """Make a manager, and submit the tasks that `call` reads."""
     manager = AsyncTaskManager(store)
     await manager.submit_many(
         Task(id=f"old {number}", inputs={"number": number}) for number in range(0, CALLS, 2)
@@ -65,175 +66,162 @@ async def with_tasks(store: AsyncRedisStore) -> AsyncTaskManager:
     return manager
 
 
-WANTED = [f"{'new' if number % 2 else 'old'} {number}" for number in range(CALLS)]
+RESULTS = [f"{'new' if number % 2 else 'old'} {number}" for number in range(CALLS)]
 
 
 @pytest.mark.parametrize("kills", [1, 2])
 @pytest.mark.parametrize("is_new", [False, True])
 async def test_calls_in_flight_are_sent_again(real: Backend, kills: int, is_new: bool) -> None:
-    """Also when they are lost a second time; with a connection that was there, and with the first one."""
+    """Also when the retry is lost; on a connection that was there, and on the first one of a store."""
     client = real.client()
     async with (
         AsyncRedisStore.from_url(str(real.url)) as other,
         AsyncRedisStore.from_url(str(real.url)) as store,
     ):
-        manager = await with_tasks(other)
-        here = AsyncTaskManager(store)
+        other_manager, manager = await manager_with_tasks(other), AsyncTaskManager(store)
         if not is_new:
-            await here.counts()
-
-        async def are_held_back() -> bool:
-            return held_back(client) >= 1
-
+            await manager.counts()
         with paused(client):
-            calls = [asyncio.create_task(call(here, number)) for number in range(CALLS)]
+            calls = [asyncio.create_task(call(manager, number)) for number in range(CALLS)]
             for _ in range(kills):
-                await eventually(are_held_back)
-                kill_all(client, "normal")
+                await async_until(lambda: held_connections(client) >= 1)
+                assert kill(client, "normal")
             assert not any(each.done() for each in calls)
         async with asyncio.timeout(TIMEOUT):
-            assert await asyncio.gather(*calls) == WANTED
-        assert (await manager.counts())["pending"] == CALLS  # none was submitted twice, none was lost
+            assert await asyncio.gather(*calls) == RESULTS
+        assert (await other_manager.counts())["pending"] == CALLS, "no task is lost, none is submitted twice"
 
 
 @pytest.mark.parametrize("kills", [1, 2])
-async def test_calls_that_wait_for_the_only_connection(real: Backend, kills: int) -> None:
-    """While the same store waits for a task: the wait too outlives its connection."""
+async def test_calls_queued_for_the_only_connection_survive_its_loss(real: Backend, kills: int) -> None:
+    """A call of the same store that waits for a task survives the loss of the subscribed connection."""
     client = real.client()
     async with (
         AsyncRedisStore.from_url(str(real.url), max_connections=1) as store,
         AsyncRedisStore.from_url(str(real.url)) as other,
     ):
-        manager, there = AsyncTaskManager(store), await with_tasks(other)
-        task_id = await there.submit(Task())
-        waiting = asyncio.create_task(manager.wait(task_id, TIMEOUT))
-        watchers = (
-            store._namespace.keys.shard_names(store._namespace.keys.shard_of(task_id))["watchers:"] + task_id
-        )
-
-        async def is_watched() -> bool:
-            return bool(client.exists(watchers))
-
-        async def are_held_back() -> bool:
-            return held_back(client) >= 1
-
-        await eventually(is_watched)
+        manager, other_manager = AsyncTaskManager(store), await manager_with_tasks(other)
+        task_id = await other_manager.submit(Task())
+        waiting = asyncio.create_task(manager.wait(task_id, TIMEOUT * 2))
+        keys = store._namespace.keys
+        watchers = keys.shard_names(keys.shard_of(task_id))["watchers:"] + task_id
+        await async_until(lambda: client.exists(watchers))
+        await async_until(lambda: client.pubsub_channels("*"))
         with paused(client):
-            kill_all(client, "normal", "pubsub")
-            calls = [asyncio.create_task(call(manager, 0))]  # it makes the connection anew, and has it
-            await eventually(are_held_back)
+            assert kill(client, "normal")
+            assert kill(client, "pubsub")
+            calls = [asyncio.create_task(call(manager, 0))]  # takes the only connection, made anew
+            await async_until(lambda: held_connections(client) >= 1)
             calls += [asyncio.create_task(call(manager, number)) for number in range(1, CALLS)]
             for _ in range(kills):
-                await asyncio.sleep(0)  # they have been made
-                await eventually(are_held_back)
-                kill_all(client, "normal")
+                await asyncio.sleep(0)  # so that the calls are queued
+                await async_until(lambda: held_connections(client) >= 1)
+                assert kill(client, "normal")
             assert not any(each.done() for each in calls)
         async with asyncio.timeout(TIMEOUT):
-            assert await asyncio.gather(*calls) == WANTED
+            assert await asyncio.gather(*calls) == RESULTS
             assert not waiting.done()
-            assert await there.claim("a", task_id) is True
-            assert await there.report("a", task_id, "result") is True
+            assert await other_manager.claim("a", task_id) is True
+            assert await other_manager.report("a", task_id, "result") is True
             ended = await waiting
         assert ended is not None
         assert (ended.state, ended.result) == (TaskState.COMPLETED, "result")
-        assert (await there.counts())["pending"] == CALLS
+        assert (await other_manager.counts())["pending"] == CALLS
 
 
-async def test_calls_that_wait_behind_one_that_was_given_up(real: Backend) -> None:
-    """The connection of a call that nobody awaits dies: nobody sends that one again, and the others go on."""
+async def test_calls_queued_behind_a_cancelled_call_survive_the_loss_of_its_connection(real: Backend) -> None:
+    """The cancelled call is not sent again."""
     client = real.client()
     async with (
         AsyncRedisStore.from_url(str(real.url), max_connections=1) as store,
         AsyncRedisStore.from_url(str(real.url)) as other,
     ):
-        manager, there = AsyncTaskManager(store), await with_tasks(other)
-
-        async def are_held_back() -> bool:
-            return held_back(client) >= 1
-
+        manager, other_manager = AsyncTaskManager(store), await manager_with_tasks(other)
         await manager.counts()
         with paused(client):
-            kill_all(client, "normal")
-            given_up = asyncio.create_task(call(manager, 0))
-            await eventually(are_held_back)
+            assert kill(client, "normal")
+            cancelled = asyncio.create_task(call(manager, 0))
+            await async_until(lambda: held_connections(client) >= 1)
             calls = [asyncio.create_task(call(manager, number)) for number in range(1, CALLS)]
-            await asyncio.sleep(0)  # they have been made
-            given_up.cancel()
+            await asyncio.sleep(0)  # so that the calls are queued
+            cancelled.cancel()
             await asyncio.sleep(0)
-            kill_all(client, "normal")
+            assert kill(client, "normal")
         async with asyncio.timeout(TIMEOUT):
-            assert await asyncio.gather(*calls) == WANTED[1:]
-        assert given_up.cancelled()
-        assert (await there.counts())["pending"] == CALLS
+            assert await asyncio.gather(*calls) == RESULTS[1:]
+        assert cancelled.cancelled()
+        assert (await other_manager.counts())["pending"] == CALLS
 
 
-def in_threads(threads: ThreadPoolExecutor, work: Callable[[int], Any]) -> list[Any]:
-    return [found.result(TIMEOUT) for found in [threads.submit(work, number) for number in range(THREADS)]]
+def results_of(threads: ThreadPoolExecutor, function: Callable[[int], Any]) -> list[Any]:
+    """Call a function in all threads at the same time, with the thread's number."""
+    futures = [threads.submit(function, number) for number in range(THREADS)]
+    return [future.result(TIMEOUT) for future in futures]
 
 
-def test_blocking_calls_after_all_connections_have_died(real: Backend) -> None:
+def test_blocking_calls_survive_the_loss_of_all_idle_connections(real: Backend) -> None:
     client = real.client()
     with RedisStore.from_url(str(real.url)) as store, ThreadPoolExecutor(THREADS) as threads:
         manager = TaskManager(store)
-        at_once = threading.Barrier(THREADS, timeout=TIMEOUT)
+        barrier = threading.Barrier(THREADS, timeout=TIMEOUT)
 
         def submit(number: int) -> str:
-            at_once.wait()  # so that each has a connection
+            barrier.wait()  # so that each thread needs a connection
             return manager.submit(Task(id=f"{turn} {number}"))
 
         for turn in range(6):
-            assert in_threads(threads, submit) == [f"{turn} {number}" for number in range(THREADS)]
-            kill_all(client, "normal")
+            assert results_of(threads, submit) == [f"{turn} {number}" for number in range(THREADS)]
+            assert kill(client, "normal")
         assert manager.counts()["pending"] == 6 * THREADS
 
 
 @pytest.mark.parametrize("kills", [1, 2])
-def test_blocking_calls_whose_connections_die(real: Backend, kills: int) -> None:
+def test_blocking_calls_in_flight_are_sent_again(real: Backend, kills: int) -> None:
     client = real.client()
     with RedisStore.from_url(str(real.url)) as store, ThreadPoolExecutor(THREADS) as threads:
         manager = TaskManager(store)
         ids = manager.submit_many(Task(inputs={"number": number}) for number in range(THREADS))
 
-        def work(number: int) -> Any:
+        def claim_or_read(number: int) -> Any:
             if number % 2:
                 return manager.claim("a", ids[number])
             task = manager.get_task(ids[number])
             return task and task.inputs["number"]
 
         with paused(client):
-            calls = [threads.submit(work, number) for number in range(THREADS)]
+            calls = [threads.submit(claim_or_read, number) for number in range(THREADS)]
             for _ in range(kills):
-                until(lambda: held_back(client) == THREADS)
-                kill_all(client, "normal")
-        found = [each.result(TIMEOUT) for each in calls]
-        assert found == [True if number % 2 else number for number in range(THREADS)]
+                until(lambda: held_connections(client) == THREADS)
+                assert kill(client, "normal")
+        results = [each.result(TIMEOUT) for each in calls]
+        assert results == [True if number % 2 else number for number in range(THREADS)]
         assert manager.counts()["assigned"] == THREADS // 2
 
 
-def test_blocking_calls_flow_while_connections_die(real: Backend) -> None:
+def all_above(counts: list[int], before: list[int]) -> bool:
+    return all(count > earlier for count, earlier in zip(counts, before, strict=True))
+
+
+def test_a_stream_of_blocking_calls_survives_lost_connections(real: Backend) -> None:
     client = real.client()
     with RedisStore.from_url(str(real.url)) as store, ThreadPoolExecutor(THREADS) as threads:
         manager = TaskManager(store)
-        over = threading.Event()
+        submitted = [0] * THREADS
+        is_over = threading.Event()
 
-        def submit() -> int:
-            number = 0
-            while not over.is_set():
+        def submit(number: int) -> None:
+            while not is_over.is_set():
                 manager.submit(Task())
-                number += 1
-            return number
+                submitted[number] += 1
 
-        calls = [threads.submit(submit) for _ in range(THREADS)]
+        calls = [threads.submit(submit, number) for number in range(THREADS)]
         try:
-            for _ in range(10):
-                more = manager.counts()["pending"] + THREADS
-
-                def have_more(more: int = more) -> bool:
-                    return manager.counts()["pending"] >= more
-
-                until(have_more)
+            for _ in range(30):
+                # Between two kills each thread ends a call: a call has a limited number of retries.
+                until(partial(all_above, submitted, list(submitted)))
                 client.client_kill_filter(_type="normal", skipme=True)
         finally:
-            over.set()
-        numbers = [each.result(TIMEOUT) for each in calls]
-        assert manager.counts()["pending"] == sum(numbers)
+            is_over.set()
+        for each in calls:
+            each.result(TIMEOUT)
+        assert manager.counts()["pending"] == sum(submitted)
