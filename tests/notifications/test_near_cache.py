@@ -1,6 +1,7 @@
-"""The near cache of a store: what it answers, and what it must never answer."""
+"""The near cache of a store: reads without a round trip, which never return an outdated value."""
 
 import inspect
+import itertools
 import logging
 import os
 from collections.abc import Callable
@@ -33,51 +34,79 @@ async def statistics(store: Any) -> NearStatistics:
     return found
 
 
-async def near_store(fleet: Fleet, **settings: int) -> Any:
-    """A store whose near cache is on."""
-    store = fleet.store(near_cache=NearCache(**settings))
-    await store.put("warm", 1)
-
-    async def is_on() -> bool:
-        await store.get("warm")
-        return (await statistics(store)).hits > 0
-
-    await eventually(is_on)
-    return store
+async def is_near_hit(store: Any, read: Callable[[], Any]) -> bool:
+    """Read once; return whether the near cache has answered."""
+    before = (await statistics(store)).hits
+    await read()
+    return (await statistics(store)).hits > before
 
 
-async def is_answered_near(store: Any, read: Callable[[], Any]) -> None:
-    """Wait until a copy answers; the message about a write of one's own may drop the first."""
+class NearStores:
+    """A store with a near cache, and a store without one that writes the same values.
 
-    async def hits() -> bool:
-        before = (await statistics(store)).hits
-        await read()
-        return (await statistics(store)).hits > before
+    Attributes:
+        store: The store with the near cache, which is on.
+        other: The other store.
+    """
 
-    await eventually(hits)
+    def __init__(self, fleet: Fleet) -> None:
+        self.other: Any = fleet.store()
+        self.store: Any = fleet.store(near_cache=NearCache())
+        self._numbers = itertools.count()
+
+    async def start(self) -> "NearStores":
+        await self.other.put("sentinel", next(self._numbers))
+        await self.until_near(lambda: self.store.get("sentinel"))
+        return self
+
+    async def until_near(self, read: Callable[[], Any]) -> None:
+        """Read until the near cache answers."""
+        await eventually(lambda: is_near_hit(self.store, read))
+
+    async def receive_all(self) -> None:
+        """Wait until the near cache has received the messages about all writes so far.
+
+        Messages arrive in the order of the writes, so that of a last write arrives after all others. It has
+        arrived when the near cache, which holds the value of the write before, no longer returns that.
+        """
+        await self.until_near(lambda: self.store.get("sentinel"))
+        number = next(self._numbers)
+        await self.other.put("sentinel", number)
+
+        async def is_received() -> bool:
+            return bool(await self.store.get("sentinel") == number)
+
+        await eventually(is_received)
+
+
+@pytest.fixture
+async def stores(real_fleet: Fleet) -> NearStores:
+    return await NearStores(real_fleet).start()
 
 
 def calls(fleet: Fleet) -> int:
-    told: Any = fleet.raw.info("commandstats")
-    return sum(told.get(f"cmdstat_{name}", {}).get("calls", 0) for name in ("evalsha", "get", "mget"))
+    """Return how many scripts and reads the server has executed."""
+    commands: Any = fleet.raw.info("commandstats")
+    return sum(commands.get(f"cmdstat_{name}", {}).get("calls", 0) for name in ("evalsha", "get", "mget"))
 
 
-async def test_a_hit_costs_no_round_trip(real_fleet: Fleet) -> None:
-    store = await near_store(real_fleet)
+async def test_a_hit_makes_no_round_trip(stores: NearStores, real_fleet: Fleet) -> None:
+    store = stores.store
     await store.put("key", {"a": [1]})
-    await is_answered_near(store, lambda: store.get("key"))
+    await stores.receive_all()
+    await stores.until_near(lambda: store.get("key"))
     before = calls(real_fleet)
     for _ in range(20):
         found = await store.get("key")
         assert found == {"a": [1]}
-        found["a"].append(2)  # what a reader does to it is the reader's own
+        found["a"].append(2)  # each reader has its own copy
     assert await store.get_many(["key"]) == {"key": {"a": [1]}}
     assert calls(real_fleet) == before
 
 
-async def test_a_write_elsewhere_is_seen(real_fleet: Fleet) -> None:
-    store, other = await near_store(real_fleet), real_fleet.store()
-    acts: list[tuple[Callable[[], Any], Any]] = [
+async def test_writes_of_another_store_become_visible(stores: NearStores) -> None:
+    store, other = stores.store, stores.other
+    writes: list[tuple[Callable[[], Any], Any]] = [
         (lambda: other.put("key", 2), 2),
         (lambda: other.put_many({"key": 3, "more": 1}), 3),
         (lambda: other.delete("key"), None),
@@ -85,18 +114,18 @@ async def test_a_write_elsewhere_is_seen(real_fleet: Fleet) -> None:
         (lambda: other.clear("ke"), None),
         (lambda: other.put("key", 5, ttl=1000), 5),
     ]
-    for act, wanted in acts:
+    for write, value in writes:
         await store.get("key")
-        await act()
+        await write()
 
-        async def seen(wanted: Any = wanted) -> bool:
-            return bool(await store.get("key") == wanted)
+        async def is_visible(value: Any = value) -> bool:
+            return bool(await store.get("key") == value)
 
-        await eventually(seen)
+        await eventually(is_visible)
 
 
-async def test_own_writes_are_seen_at_once(real_fleet: Fleet) -> None:
-    store = await near_store(real_fleet)
+async def test_own_writes_are_visible_at_once(stores: NearStores) -> None:
+    store = stores.store
     for number in range(200):
         await store.put("key", number)
         assert await store.get("key") == number
@@ -113,46 +142,56 @@ async def test_own_writes_are_seen_at_once(real_fleet: Fleet) -> None:
     assert await store.get("key") is None
 
 
-async def test_a_copy_expires_with_its_value(real_fleet: Fleet) -> None:
-    store = await near_store(real_fleet)
-    await store.put("key", 1, ttl=0.15)
-    assert await store.get("key") == 1
+async def test_a_near_entry_expires_with_its_value(stores: NearStores) -> None:
+    store = stores.store
+    ttl = 0.1
 
-    async def gone() -> bool:
+    async def is_stored_near() -> bool:
+        """Store the value for twice as long as before, until the near cache answers in time."""
+        nonlocal ttl
+        ttl *= 2
+        await store.put("key", 1, ttl=ttl)
+        await stores.receive_all()
+        first = await store.get("key")
+        return first == 1 and await is_near_hit(store, lambda: store.get("key"))
+
+    await eventually(is_stored_near)
+
+    async def is_gone() -> bool:
         return await store.get("key") is None
 
-    await eventually(gone)
+    await eventually(is_gone)
 
 
-async def test_a_lost_connection_drops_all_copies(real_fleet: Fleet) -> None:
-    store, other = await near_store(real_fleet), real_fleet.store()
+async def test_a_lost_connection_drops_all_entries(stores: NearStores, real_fleet: Fleet) -> None:
+    store, other = stores.store, stores.other
     await store.put("key", 1)
     await store.get("key")
-    real_fleet.raw.client_kill_filter(_type="pubsub")
+    assert real_fleet.raw.client_kill_filter(_type="pubsub") >= 1
 
-    async def lost() -> bool:
+    async def is_lost() -> bool:
         return (await statistics(store)).losses >= 1
 
-    await eventually(lost)
+    await eventually(is_lost)
     await other.put("key", 2)
 
-    async def hits() -> bool:
+    async def is_near() -> bool:
         before = (await statistics(store)).hits
         assert await store.get("key") == 2
         return (await statistics(store)).hits > before
 
-    await eventually(hits)
+    await eventually(is_near)
     real_fleet.raw.flushall()
 
-    async def gone() -> bool:
+    async def is_gone() -> bool:
         return await store.get("key") is None
 
-    await eventually(gone)
+    await eventually(is_gone)
     real_fleet.is_intact = False
 
 
-async def test_tasks_that_have_ended(real_fleet: Fleet) -> None:
-    store = await near_store(real_fleet)
+async def test_ended_tasks_are_read_near(stores: NearStores, real_fleet: Fleet) -> None:
+    store = stores.store
     manager: Any = (
         InThreads(TaskManager(store._blocking)) if real_fleet.style == "sync" else AsyncTaskManager(store)
     )
@@ -161,12 +200,12 @@ async def test_tasks_that_have_ended(real_fleet: Fleet) -> None:
     await manager.claim("a", task_id)
     assert (await manager.get_task(task_id)).state is TaskState.ASSIGNED
     await manager.fail_task(task_id, "why", agent_id="a")
-    first = await manager.get_task(task_id)
-    await is_answered_near(store, lambda: manager.get_task(task_id))
-    assert await manager.get_task(task_id) == first
+    failed = await manager.get_task(task_id)
+    await stores.until_near(lambda: manager.get_task(task_id))
+    assert await manager.get_task(task_id) == failed
     await manager.refresh_from_store()
     assert (await statistics(store)).entries == 0
-    assert await manager.get_task(task_id) == first
+    assert await manager.get_task(task_id) == failed
     assert await manager.requeue_task(task_id)
     assert (await manager.get_task(task_id)).state is TaskState.PENDING
     await manager.claim("a", task_id)
@@ -176,27 +215,27 @@ async def test_tasks_that_have_ended(real_fleet: Fleet) -> None:
     assert (await manager.get_task(task_id)).result == {"x": [1]}
 
 
-async def test_pools(real_fleet: Fleet) -> None:
-    store, other = await near_store(real_fleet), real_fleet.store()
-    sync = real_fleet.style == "sync"
-    pools: Any = InThreads(PoolManager(store._blocking)) if sync else AsyncPoolManager(store)
-    elsewhere: Any = InThreads(PoolManager(cast("Any", other)._blocking)) if sync else AsyncPoolManager(other)
+async def test_pools_and_memberships_are_read_near(stores: NearStores, real_fleet: Fleet) -> None:
+    store, other = stores.store, stores.other
+    is_blocking = real_fleet.style == "sync"
+    pools: Any = InThreads(PoolManager(store._blocking)) if is_blocking else AsyncPoolManager(store)
+    other_pools: Any = InThreads(PoolManager(other._blocking)) if is_blocking else AsyncPoolManager(other)
     assert await pools.get_pool("p") is None
     await pools.create_pool({"id": "p", "max_agents": 2})
     await pools.join_pool("a", "p")
     assert (await pools.get_pool("p")).members == ["a"]
     assert await pools.get_pools_for_agent("a") == ["p"]
-    await is_answered_near(store, lambda: pools.get_pool("p"))
-    await is_answered_near(store, lambda: pools.get_pools_for_agent("a"))
+    await stores.until_near(lambda: pools.get_pool("p"))
+    await stores.until_near(lambda: pools.get_pools_for_agent("a"))
     (await pools.get_pool("p")).members.append("forged")
     assert (await pools.get_pool("p")).members == ["a"]
     assert await pools.get_pools_for_agent("a") == ["p"]
-    await elsewhere.join_pool("b", "p")
+    await other_pools.join_pool("b", "p")
 
-    async def joined() -> bool:
+    async def has_joined() -> bool:
         return bool((await pools.get_pool("p")).members == ["a", "b"])
 
-    await eventually(joined)
+    await eventually(has_joined)
     await pools.leave_pool("a", "p")
     assert (await pools.get_pool("p")).members == ["b"]
     assert await pools.get_pools_for_agent("a") == []
@@ -205,47 +244,46 @@ async def test_pools(real_fleet: Fleet) -> None:
     assert await pools.get_pools_for_agent("b") == []
 
 
-async def test_a_shared_cache_has_near_hits(real_fleet: Fleet) -> None:
-    store, other = await near_store(real_fleet), real_fleet.store()
-    sync = real_fleet.style == "sync"
-    kind: Any = SharedCache if sync else AsyncSharedCache
-    cache: Any = kind(store._blocking if sync else store)
-    elsewhere: Any = kind(cast("Any", other)._blocking if sync else other)
-    for one in (cache, elsewhere):
-        assert one.statistics().near_hits == 0
+async def test_cached_results_are_read_near(stores: NearStores, real_fleet: Fleet) -> None:
+    is_blocking = real_fleet.style == "sync"
+    kind: Any = SharedCache if is_blocking else AsyncSharedCache
+    cache, other_cache = (
+        kind(cast("Any", store)._blocking if is_blocking else store) for store in (stores.store, stores.other)
+    )
+    assert cache.statistics().near_hits == other_cache.statistics().near_hits == 0
 
-    async def ask(which: Any, value: int = 1) -> Any:
-        call = which.get_or_compute
-        given = ("key", lambda: value, 100)
-        return await (in_thread(call, *given, tags=["t"]) if sync else call(*given, tags=["t"]))
+    async def call(method: Any, *args: Any, **options: Any) -> Any:
+        return await (in_thread(method, *args, **options) if is_blocking else method(*args, **options))
 
-    async def act(method: Any, *arguments: Any) -> Any:
-        return await (in_thread(method, *arguments) if sync else method(*arguments))
+    async def compute(value: int) -> Any:
+        return await call(cache.get_or_compute, "key", lambda: value, 100, tags=["t"])
 
-    assert await ask(cache) == 1
-    assert await ask(cache) == 1
+    assert await compute(1) == 1
+    assert await compute(1) == 1
 
-    async def near_hits() -> bool:
+    async def is_near() -> bool:
         before = cache.statistics().near_hits
-        assert await ask(cache, 2) == 1
+        assert await compute(2) == 1
         return bool(cache.statistics().near_hits > before)
 
-    await eventually(near_hits)
-    await act(elsewhere.delete_tags, "t")
+    await eventually(is_near)
+    await call(other_cache.delete_tags, "t")
 
-    async def renewed() -> bool:
-        return bool(await ask(cache, 3) == 3)
+    async def is_computed_again() -> bool:
+        return bool(await compute(3) == 3)
 
-    await eventually(renewed)
-    await ask(cache, 4)
-    await act(cache.delete_tags, "t")
-    assert await ask(cache, 4) == 4
-    await act(cache.delete, "key")
-    assert await ask(cache, 5) == 5
-    assert await act(cache.get, "key") == 5
+    await eventually(is_computed_again)
+    await compute(4)
+    await call(cache.delete_tags, "t")
+    assert await compute(4) == 4
+    await call(cache.delete, "key")
+    assert await compute(5) == 5
+    assert await call(cache.get, "key") == 5
 
 
-def test_a_server_that_does_not_track_keys(caplog: pytest.LogCaptureFixture, servers: Any) -> None:
+def test_without_key_tracking_a_store_works_without_its_near_cache(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     import fakeredis
 
     backend = Backend("fake", fake=fakeredis.FakeServer())
@@ -260,7 +298,7 @@ def test_a_server_that_does_not_track_keys(caplog: pytest.LogCaptureFixture, ser
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_a_fork_has_its_own_copies(real: Backend) -> None:
+def test_a_forked_child_has_no_entries_of_its_parent(real: Backend) -> None:
     with RedisStore.from_url(str(real.url), "test", near_cache=NearCache()) as store:
         store.put("key", 1)
         until(lambda: store.get("key") == 1 and store.near_statistics().hits > 0)

@@ -1,4 +1,4 @@
-"""Waiters, with a server that answers when it is told to."""
+"""Waiters, with a server that answers only when the test lets it."""
 
 import asyncio
 import contextlib
@@ -7,27 +7,27 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 
 from converge_redis.notifications.waiters import Observation, Waiter, Waiters
-from tests.support.backends import TIMEOUT
+from tests.support.backends import TIMEOUT, async_until
 
 
 class Server:
-    """Answers reads at once, and what is to be forgotten when it is let go on."""
+    """Answers reads at once, and requests to unwatch keys when the test sets `may_unwatch`."""
 
     def __init__(self) -> None:
         self.reads: list[list[str]] = []
-        self.forgotten: list[list[str]] = []
-        self.is_asked = asyncio.Event()
-        self.goes_on = asyncio.Event()
-        self.ended = dict[str, str]()
+        self.unwatched: list[list[str]] = []
+        self.is_unwatching = asyncio.Event()
+        self.may_unwatch = asyncio.Event()
+        self.results = dict[str, str]()
 
     async def read(self, keys: Sequence[str]) -> dict[str, Observation[str]]:
         self.reads.append([*keys])
-        return {key: Observation(self.ended.get(key), True, None) for key in keys}
+        return {key: Observation(self.results.get(key), True, None) for key in keys}
 
-    async def forget(self, keys: Sequence[str]) -> None:
-        self.forgotten.append([*keys])
-        self.is_asked.set()
-        await self.goes_on.wait()
+    async def unwatch(self, keys: Sequence[str]) -> None:
+        self.unwatched.append([*keys])
+        self.is_unwatching.set()
+        await self.may_unwatch.wait()
 
 
 @pytest.fixture
@@ -36,48 +36,48 @@ async def server() -> Server:
 
 
 @pytest.fixture
-async def waits(server: Server) -> AsyncIterator[Waiters[str, str]]:
-    waits: Waiters[str, str] = Waiters(server.read, server.forget)
-    reading = asyncio.create_task(waits.run())
-    yield waits
-    assert not reading.done()
-    reading.cancel()
+async def waiters(server: Server) -> AsyncIterator[Waiters[str, str]]:
+    waiters: Waiters[str, str] = Waiters(server.read, server.unwatch)
+    running = asyncio.create_task(waiters.run())
+    yield waiters
+    assert not running.done()
+    running.cancel()
     with contextlib.suppress(asyncio.CancelledError):
-        await reading
+        await running
 
 
-async def test_a_wait_that_ends_while_others_are_forgotten_is_not_read(
-    server: Server, waits: Waiters[str, str]
+async def test_a_waiter_resolved_while_keys_are_unwatched_is_not_read(
+    server: Server, waiters: Waiters[str, str]
 ) -> None:
-    left, ended, stays = Waiter[str, str](["a"], 1), Waiter[str, str](["b"], 1), Waiter[str, str](["c"], 1)
-    waits.add(left)
-    await asyncio.sleep(0.01)
-    waits.remove(left)
-    waits.add(ended)
-    waits.add(stays)
-    await asyncio.wait_for(server.is_asked.wait(), TIMEOUT)
-    waits.resolve("b", "done")  # told, while the server is asked to forget
-    server.ended["c"] = "done too"
-    server.goes_on.set()
+    removed, resolved, pending = (Waiter[str, str]([key], 1) for key in "abc")
+    waiters.add(removed)
+    await async_until(lambda: server.reads == [["a"]])
+    waiters.remove(removed)
+    waiters.add(resolved)
+    waiters.add(pending)
+    await asyncio.wait_for(server.is_unwatching.wait(), TIMEOUT)
+    waiters.resolve("b", "done")
+    server.results["c"] = "done too"
+    server.may_unwatch.set()
     async with asyncio.timeout(TIMEOUT):
-        await ended.wait()
-        await stays.wait()
-    assert (ended.results, stays.results) == (["done"], ["done too"])
-    assert server.forgotten == [["a"]]
+        await resolved.wait()
+        await pending.wait()
+    assert (resolved.results, pending.results) == (["done"], ["done too"])
+    assert server.unwatched == [["a"]]
     assert server.reads == [["a"], ["c"]]
 
 
-async def test_a_wait_that_begins_while_it_is_forgotten_is_read_afterwards(
-    server: Server, waits: Waiters[str, str]
+async def test_a_key_watched_again_while_it_is_unwatched_is_read_afterwards(
+    server: Server, waiters: Waiters[str, str]
 ) -> None:
     first, second = Waiter[str, str](["a"], 1), Waiter[str, str](["a"], 1)
-    waits.add(first)
-    await asyncio.sleep(0.01)
-    waits.remove(first)
-    await asyncio.wait_for(server.is_asked.wait(), TIMEOUT)
-    waits.add(second)
-    server.ended["a"] = "done"
-    server.goes_on.set()
+    waiters.add(first)
+    await async_until(lambda: server.reads == [["a"]])
+    waiters.remove(first)
+    await asyncio.wait_for(server.is_unwatching.wait(), TIMEOUT)
+    waiters.add(second)
+    server.results["a"] = "done"
+    server.may_unwatch.set()
     async with asyncio.timeout(TIMEOUT):
         await second.wait()
     assert second.results == ["done"]

@@ -1,4 +1,4 @@
-"""The entries of a listener: which are kept, which are dropped, when nothing is kept."""
+"""Near entries: which reads are stored, and when entries are dropped."""
 
 import pytest
 
@@ -21,7 +21,7 @@ def value_of(entries: NearEntries, name: str) -> object:
     return None if entry is None else entry.get()
 
 
-def test_kept_until_a_key_changes() -> None:
+def test_an_entry_is_kept_until_one_of_its_keys_changes() -> None:
     entries = subscribed()
     with entries.reading(["a", "b"]) as read:
         store(read, "x", 1)
@@ -34,7 +34,7 @@ def test_kept_until_a_key_changes() -> None:
     assert entries.statistics().bytes == 0
 
 
-def test_what_changed_while_it_was_read_is_not_kept() -> None:
+def test_a_read_is_not_stored_if_its_key_changes_meanwhile() -> None:
     entries = subscribed()
     with entries.reading(["a"]) as read:
         entries.drop([b"a"])
@@ -46,7 +46,7 @@ def test_what_changed_while_it_was_read_is_not_kept() -> None:
     assert value_of(entries, "x") is None
 
 
-def test_what_was_read_unheard_is_not_kept() -> None:
+def test_a_read_is_stored_only_if_subscribed_from_its_start_to_its_end() -> None:
     entries = NearEntries(NearCache())
     with entries.reading(["a"]) as read:
         entries.on_subscribed()
@@ -76,7 +76,7 @@ def test_an_older_version_does_not_replace_a_newer_one() -> None:
     assert value_of(entries, "x") == "new"
 
 
-def test_of_two_without_versions_that_overlap_neither_is_kept() -> None:
+def test_of_two_overlapping_reads_without_versions_none_is_stored() -> None:
     entries = subscribed()
     with entries.reading(["a"]) as slow:
         with entries.reading(["a"]) as fast:
@@ -85,7 +85,7 @@ def test_of_two_without_versions_that_overlap_neither_is_kept() -> None:
     assert value_of(entries, "x") is None
 
 
-def test_bounds_drop_what_is_used_least() -> None:
+def test_limits_evict_the_entries_that_were_not_used() -> None:
     entries = subscribed(max_entries=3)
     for name in "abc":
         with entries.reading([name]) as read:
@@ -106,7 +106,7 @@ def test_bounds_drop_what_is_used_least() -> None:
     assert tight.statistics().entries == 2
 
 
-def test_a_copy_ends_with_its_value() -> None:
+def test_an_entry_expires_with_its_value() -> None:
     entries = subscribed()
     with entries.reading(["a"]) as read:
         read.store(("get", "x"), 1, lambda: 1, 1, valid_for=0.0)
@@ -115,13 +115,13 @@ def test_a_copy_ends_with_its_value() -> None:
     assert value_of(entries, "y") == 1
 
 
-def test_nothing_is_left_of_readings() -> None:
+def test_a_read_that_fails_is_unregistered() -> None:
     entries = subscribed()
     with pytest.raises(KeyError), entries.reading(["a", "b"]):
         raise KeyError
     assert entries._reads == {}
 
 
-def test_settings() -> None:
+def test_invalid_settings_are_refused() -> None:
     with pytest.raises(InvalidValueError, match="max_entries"):
         NearCache(max_entries=0)
