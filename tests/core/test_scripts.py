@@ -84,12 +84,12 @@ def test_builders_send_what_headers_tell(operation: Operation[Any], fixed: bool)
 
 
 def test_values_have_the_names_of_keys_py() -> None:
-    assert set(re.findall(r'house \.\. "([^"]+)"', PARTS)) == set(Keys("n", 1).value_names())
+    assert set(re.findall(r'values_prefix \.\. "([^"]+)"', PARTS)) == set(Keys("n", 1).value_names())
 
 
 def test_delegations_have_the_names_of_keys_py() -> None:
     text = (ROOT / "delegation/lua/shared/delegations.lua").read_text()
-    assert set(re.findall(r'home \.\. "([^"]+)"', text)) == set(Keys("n", 1).delegation_names())
+    assert set(re.findall(r'prefix \.\. "([^"]+)"', text)) == set(Keys("n", 1).delegation_names())
 
 
 def test_what_is_inside_a_record_is_told_alike() -> None:

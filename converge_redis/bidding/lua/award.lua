@@ -1,21 +1,18 @@
--- award: as resolve, and gives the winner the claim on a task.
+-- award: Close an auction as resolve does, and give the winner the claim on a task.
 -- KEYS[1]   the shard of both (core/shard_keys)
--- ARGV[1]   call id, ARGV[2] auction, ARGV[3] terms, ARGV[4] as 3 of resolve, ARGV[5] as 4 of resolve
+-- ARGV[1]   call id, ARGV[2] auction, ARGV[3] digest of the terms, or "": any
+-- ARGV[4]   "1": the revealed bids were checked against their commitments, or ""
+-- ARGV[5]   sequence numbers of the bids that do not match, as "3 5"
 -- ARGV[6]   task
 -- Reply     {"CLOSED", winner or ""} | {"OPEN"} | {"VERIFY"} | {"UNKNOWN"} | {"OTHER_TERMS"}, as of resolve
 --           {"REFUSED", no_task, not_pending or awarded}: nothing was changed
 --@include tasks/expiry
---@include bidding/auctions
+--@include bidding/close_if_due
 
-local call, id, terms, verified, void, task = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
-local auction = load_auction(id)
-local reply = terms_mismatch(auction, terms)
-if reply then
+local call, id, terms, verified, invalid_list, task = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
+local auction, reply, outcome = close_if_due(id, terms, verified, invalid_list)
+if reply and reply[1] ~= "CLOSED" then
   return reply
-end
-local ended, outcome = close_if_due(id, auction, verified, void)
-if ended and ended[1] ~= "CLOSED" then
-  return ended
 end
 local winner = outcome and outcome.winner or auction.winner
 if winner then

@@ -1,7 +1,7 @@
--- open_auction: begins an auction; its time runs from now.
+-- open_auction: Open an auction; its time runs from now.
 -- KEYS[1]   the shard (core/shard_keys)
 -- ARGV[1]   auction, ARGV[2…] names and values of its terms (bidding/auctions)
--- Reply     {"OPENED"}: now, or before
+-- Reply     {"OPENED"}: by this call or an earlier one
 --@include bidding/auctions
 
 local id = ARGV[1]
@@ -15,5 +15,5 @@ end
 local closes = closing_time(fields, now)
 fields.closes = closes and int(closes)
 update_session(auctions .. id, {}, fields)
-keep_auction(id, fields)
+set_auction_expiry(id, fields)
 return { "OPENED" }

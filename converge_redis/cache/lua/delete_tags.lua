@@ -1,4 +1,4 @@
--- delete_tags: ends all entries that have one of some tags, also those that are being computed.
+-- delete_tags: Invalidate all entries that have one of some tags, and their computations in progress.
 -- KEYS[1]   the slot of values (store/values)
 -- ARGV[…]   tags
 -- Reply     {"OK"}
@@ -6,7 +6,7 @@
 
 local version = next_version()
 for _, tag in ipairs(ARGV) do
-  -- No entry has a tag that nothing is known of.
+  -- A tag without a stored version has no entries.
   redis.call("SET", tag_versions .. tag, version, "XX", "KEEPTTL")
 end
 return { "OK" }

@@ -1,4 +1,4 @@
--- renew: goes on holding the lock of a key.
+-- renew: Renew the lock of a key.
 -- KEYS[1]   the slot of values (store/values)
 -- ARGV[1]   key
 -- ARGV[2]   token
@@ -7,10 +7,11 @@
 -- Reply     {"HELD"} | {"LOST"}
 --@include cache/entries
 
-local lock = load_lock(ARGV[1])
-if not lock or lock.token ~= ARGV[2] then
+local key, token, lock_ms = ARGV[1], ARGV[2], ARGV[3]
+local lock = load_lock(key)
+if not lock or lock.token ~= token then
   return { "LOST" }
 end
-redis.call("PEXPIRE", locks .. ARGV[1], ARGV[3])
-keep_tags(ARGV, 4, tonumber(ARGV[3]))
+redis.call("PEXPIRE", locks .. key, lock_ms)
+keep_tags(ARGV, 4, tonumber(lock_ms))
 return { "HELD" }

@@ -1,4 +1,4 @@
--- close_ballot: ends a ballot before its deadline, or one that has none.
+-- close_ballot: Close a ballot now, before its deadline or without one.
 -- KEYS[1]   the shard (core/shard_keys)
 -- ARGV[1]   call id, ARGV[2] ballot
 -- Reply     {"DONE"} | {"REFUSED", late or unknown}
@@ -14,5 +14,5 @@ elseif ballot.state ~= "open" then
   return { "REFUSED", "late" }
 end
 redis.call("HSET", ballots .. id, "closer", call)
-conclude(id, ballot, now)
+close_ballot(id, ballot, now)
 return { "DONE" }

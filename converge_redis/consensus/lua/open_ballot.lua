@@ -1,9 +1,9 @@
--- open_ballot: begins a ballot; its time runs from now, and its roll is frozen.
+-- open_ballot: Open a ballot with a fixed roll; its time runs from now.
 -- KEYS[1]   the shard (core/shard_keys)
 -- ARGV[1]   ballot
--- ARGV[2]   how many values follow, ARGV[3…] names and values of its terms (consensus/ballots), then agents
---           and weights
--- Reply     {"OPENED"}: now, or before
+-- ARGV[2]   number of the arguments that hold terms
+-- ARGV[3…]  names and values of the terms (consensus/ballots), then agents on the roll and their weights
+-- Reply     {"OPENED"}: by this call or an earlier one
 --@include consensus/ballots
 
 local id, size = ARGV[1], tonumber(ARGV[2])
@@ -19,5 +19,5 @@ for i = size + 3, #ARGV, 2 do
   redis.call("HSET", roll .. id, ARGV[i], ARGV[i + 1])
 end
 update_session(ballots .. id, {}, fields)
-keep_ballot(id, fields)
+set_ballot_expiry(id, fields, fields.closes)
 return { "OPENED" }

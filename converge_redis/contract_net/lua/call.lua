@@ -1,25 +1,25 @@
--- call: asks agents to propose how they would do a task; each of them is told.
+-- call: Call for proposals for a task, and notify the invited agents.
 -- KEYS[1]   the shard of the task (core/shard_keys)
--- ARGV[1]   task, ARGV[2] who calls, ARGV[3] who is invited, as ",<agent>,<agent>,"
+-- ARGV[1]   task, ARGV[2] initiator, ARGV[3] invited agents, as ",<agent>,<agent>,"
 -- ARGV[4]   microseconds for replies, ARGV[5] microseconds until the call lapses
--- ARGV[6]   microseconds for which it is kept when it is over
--- Reply     {"CALLED"}: now, or before
+-- ARGV[6]   microseconds for which it is kept after that
+-- Reply     {"CALLED"}: by this call or an earlier one
 --@include contract_net/contracts
 
 local id, initiator, invitees = ARGV[1], ARGV[2], ARGV[3]
-local reply_in, lapse_in, retention = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local reply_us, lapse_us, retention = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 if redis.call("EXISTS", contracts .. id) == 1 then
   return { "CALLED" }
 end
 local fields = { state = "open", initiator = initiator, invitees = invitees, opened = now_text }
-fields.closes, fields.lapses = int(now + reply_in), int(now + lapse_in)
+fields.closes, fields.lapses = int(now + reply_us), int(now + lapse_us)
 update_session(contracts .. id, {}, fields)
-expire_at(now + lapse_in + retention, { contracts .. id })
+expire_at(now + lapse_us + retention, { contracts .. id })
 for agent in string.gmatch(invitees, "[^,]+") do
-  redis.call("ZREMRANGEBYSCORE", calls .. agent, "-inf", now_text)
-  redis.call("ZADD", calls .. agent, fields.lapses, id)
-  local latest = redis.call("ZREVRANGE", calls .. agent, 0, 0, "WITHSCORES")[2]
-  expire_at(tonumber(latest), { calls .. agent })
-  notify_session_watchers(calls .. agent)
+  local index = open_calls .. agent
+  redis.call("ZREMRANGEBYSCORE", index, "-inf", now_text)
+  redis.call("ZADD", index, fields.lapses, id)
+  expire_at(last_score(index), { index })
+  notify_session_watchers(index)
 end
 return { "CALLED" }

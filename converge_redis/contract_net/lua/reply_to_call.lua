@@ -1,4 +1,4 @@
--- reply_to_call: an agent proposes to do the task, or refuses; its last reply counts.
+-- reply_to_call: Propose to do a task, or refuse; the last reply of an agent counts.
 -- KEYS[1]   the shard of the task (core/shard_keys)
 -- ARGV[1]   call id, ARGV[2] task, ARGV[3] agent, ARGV[4] proposed or refused, ARGV[5] content
 -- Reply     {"DONE"} | {"REFUSED", unknown, not_invited or late}
@@ -8,11 +8,11 @@ local call, id, agent, kind, content = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[
 local contract = load_contract(id)
 if not contract then
   return { "REFUSED", "unknown" }
-elseif not is_invited(contract, agent) then
+elseif not string.find(contract.invitees, "," .. agent .. ",", 1, true) then
   return { "REFUSED", "not_invited" }
 end
-local before = redis.call("HGET", replies .. id, agent)
-if before and string.match(before, "^%S+ (%S+) ") == call then
+local previous = redis.call("HGET", replies .. id, agent)
+if previous and string.match(previous, "^%S+ (%S+) ") == call then
   return { "DONE" }
 elseif contract.state ~= "open" or tonumber(contract.closes) <= now then
   return { "REFUSED", "late" }

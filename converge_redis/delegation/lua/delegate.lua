@@ -1,42 +1,37 @@
--- delegate: stores a new delegation, if what it hands on is the delegator's, and is not widened.
--- KEYS[1]   what the delegations' keys begin with (delegation/delegations)
+-- delegate: Create a delegation, if the delegator may pass on what it gives.
+-- KEYS[1]   the prefix of the delegations' keys (delegation/delegations)
 -- ARGV[1]   id of the delegation, ARGV[2] delegator, ARGV[3] delegatee, ARGV[4] direct or pooled
 -- ARGV[5]   scope, or "": the parent's
 -- ARGV[6]   parent, or ""
--- ARGV[7]   microseconds until it ends, or "": as the parent
+-- ARGV[7]   microseconds until it expires, or "": when the parent expires
 -- ARGV[8]   the most levels below it, or "": as the parent allows
--- Reply     {"DELEGATED"}: now, or by the same call before
---           {"REFUSED", reason, the link or the person that is the reason}
+-- Reply     {"DELEGATED"}: by this call or an earlier try of it
+--           {"REFUSED", reason, the delegation or the agent that is the reason}
 --@include delegation/ended_delegations
 
 local MAX_DEPTH = 32
 
-local function last_score(key)
-  return tonumber(redis.call("ZREVRANGE", key, 0, 0, "WITHSCORES")[2] or 0)
-end
-
 local id, from, to, kind, scope = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
-local parent_id, lasts, left = ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
+local parent_id, duration, max_below = ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
 if redis.call("EXISTS", records .. id) == 1 then
   return { "DELEGATED" }
 end
 sweep_expired()
-local expires, depth = lasts and now + lasts, 0
+local expires, depth = duration and now + duration, 0
 if parent_id ~= "" then
-  local parent = load(parent_id)
+  local parent = load_delegation(parent_id)
   if not parent then
     return { "REFUSED", "unknown", parent_id }
-  end
-  if not delegations.is_held_by(parent, from) then
+  elseif not delegations.is_held_by(parent, from) then
     return { "REFUSED", "not_holder", parent_id }
   end
-  local link, why = delegations.broken_link(parent_id, parent)
+  local link, reason = delegations.broken_link(parent_id, parent)
   if link then
-    return { "REFUSED", why, link }
+    return { "REFUSED", reason, link }
   end
-  local ends, below = tonumber(parent.expires), tonumber(parent.left)
+  local parent_expires, parent_below = tonumber(parent.expires), tonumber(parent.left)
   depth = tonumber(parent.depth) + 1
-  if depth > MAX_DEPTH or below == 0 then
+  if depth > MAX_DEPTH or parent_below == 0 then
     return { "REFUSED", "depth", parent_id }
   end
   if scope == "" then
@@ -44,37 +39,35 @@ if parent_id ~= "" then
   elseif not delegations.covers(parent.scope, scope) then
     return { "REFUSED", "scope", parent_id }
   end
-  if ends and expires and expires > ends then
+  if parent_expires and expires and expires > parent_expires then
     return { "REFUSED", "time", parent_id }
-  end
-  if below and left and left > below - 1 then
+  elseif parent_below and max_below and max_below > parent_below - 1 then
     return { "REFUSED", "depth", parent_id }
   end
-  expires = expires or ends
-  left = left or below and below - 1
+  expires = expires or parent_expires
+  max_below = max_below or parent_below and parent_below - 1
   local above = parent
   while above and kind == "direct" do
     if above.from == to then
       return { "REFUSED", "cycle", to }
     end
-    above = above.parent and load(above.parent)
+    above = above.parent and load_delegation(above.parent)
   end
 end
-local delegation = { from = from, to = to, type = kind }
-local mine, theirs = given .. from, holders_index(delegation)
-local place = int(math.max(now, last_score(mine) + 1, last_score(theirs) + 1))
+local given_index, held_index = given .. from, holder_index({ type = kind, to = to })
+local score = int(math.max(now, last_score(given_index) + 1, last_score(held_index) + 1))
 redis.call("HSET", records .. id, "from", from, "to", to, "type", kind, "scope", scope)
-redis.call("HSET", records .. id, "created", now_text, "depth", depth, "place", place)
+redis.call("HSET", records .. id, "created", now_text, "depth", depth, "place", score)
 if parent_id ~= "" then
   redis.call("HSET", records .. id, "parent", parent_id)
 end
-if left then
-  redis.call("HSET", records .. id, "left", int(left))
+if max_below then
+  redis.call("HSET", records .. id, "left", int(max_below))
 end
 if expires then
   redis.call("HSET", records .. id, "expires", int(expires))
-  redis.call("ZADD", over, int(expires + KEPT), id)
+  redis.call("ZADD", ended, int(expires + RETENTION_US), id)
 end
-redis.call("ZADD", mine, place, id)
-redis.call("ZADD", theirs, place, id)
+redis.call("ZADD", given_index, score, id)
+redis.call("ZADD", held_index, score, id)
 return { "DELEGATED" }

@@ -1,30 +1,27 @@
--- revoke: ends a delegation, and with it all below it, which count by their links only.
--- KEYS[1]   what the delegations' keys begin with (delegation/delegations)
+-- revoke: Revoke a delegation. All delegations below it end too, since each is active only with its chain.
+-- KEYS[1]   the prefix of the delegations' keys (delegation/delegations)
 -- ARGV[1]   call id
 -- ARGV[2]   id of the delegation
--- ARGV[3]   who revokes it, or "": not said
+-- ARGV[3]   the agent that revokes it, or "": not checked
 -- Reply     {"REVOKED"} | {"ENDED"}: revoked before, or expired | {"UNKNOWN"}
---           {"NOT_ISSUER"}: who revokes it has issued neither it nor any above it
+--           {"NOT_ISSUER"}: the agent issued neither the delegation nor one above it
 --@include delegation/ended_delegations
 
 local call, id, by = ARGV[1], ARGV[2], ARGV[3]
-local delegation = load(id)
+local delegation = load_delegation(id)
 if not delegation then
   return { "UNKNOWN" }
-end
-if not delegations.is_issued_by(delegation, by) then
+elseif not delegations.is_issued_by(delegation, by) then
   return { "NOT_ISSUER" }
-end
-if delegation.call == call then
+elseif delegation.call == call then
   return { "REVOKED" }
-end
-if delegation.revoked or (tonumber(delegation.expires) or math.huge) <= now then
+elseif delegation.revoked or (tonumber(delegation.expires) or math.huge) <= now then
   return { "ENDED" }
 end
 redis.call("HSET", records .. id, "revoked", now_text, "call", call)
 if by ~= "" then
   redis.call("HSET", records .. id, "revoker", by)
 end
-redis.call("ZADD", over, int(now + KEPT), id)
+redis.call("ZADD", ended, int(now + RETENTION_US), id)
 sweep_expired()
 return { "REVOKED" }

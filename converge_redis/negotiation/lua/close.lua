@@ -1,16 +1,16 @@
--- close: ends a negotiation without a result.
+-- close: End a negotiation without a result.
 -- KEYS[1]   the shard (core/shard_keys)
 -- ARGV[1]   call id, ARGV[2] negotiation
--- ARGV[3]   the agent that closes it, which has to take part, or "": not said
+-- ARGV[3]   the agent that closes it, which must be a participant, or "": not checked
 -- Reply     {"DONE"} | {"REFUSED", unknown, not_participant or late}
 --@include negotiation/negotiations
 
 local call, id, agent = ARGV[1], ARGV[2], ARGV[3]
 local session = load_negotiation(id)
-if session and agent ~= "" and not contains(session.participants, agent) then
-  return { "REFUSED", "not_participant" }
-elseif not session then
+if not session then
   return { "REFUSED", "unknown" }
+elseif agent ~= "" and not contains(session.participants, agent) then
+  return { "REFUSED", "not_participant" }
 elseif session.closer == call then
   return { "DONE" }
 elseif is_over(session) then

@@ -1,10 +1,10 @@
--- get_session: reads a negotiation, or has a listener told of its next change.
+-- get_session: Read a negotiation, or register a listener for its next change.
 -- KEYS[1]   the shard (core/shard_keys)
 -- ARGV[1]   negotiation
 -- ARGV[2]   listener, or "": only read
--- ARGV[3]   the version that is known to it
+-- ARGV[3]   the version that the caller knows
 -- Reply     {"FOUND", proposals, field, value, …} | {"UNKNOWN"}
---           {"WAIT", microseconds until its deadline, or ""}: no change yet; the listener will be told
+--           {"WAIT", microseconds until its deadline, or ""}: not changed; the listener will be notified
 --@include negotiation/negotiations
 
 local id, listener, known = ARGV[1], ARGV[2], tonumber(ARGV[3])

@@ -1,15 +1,15 @@
--- sessions_for: lists the negotiations that an agent takes part in and that go on, a page at a time.
+-- list_sessions: List a page of the open negotiations of an agent, the oldest first.
 -- KEYS[1]   the shard (core/shard_keys)
 -- ARGV[1]   agent, percent-encoded
--- ARGV[2]   the time of creation after which to begin, or "-inf"
--- ARGV[3]   the most negotiations to look at
--- Reply     {"MORE" or "DONE", time of creation of the last one looked at, id, …}
+-- ARGV[2]   position of the last entry of the previous page, or "-inf"
+-- ARGV[3]   the most entries to read
+-- Reply     {"MORE" or "DONE", position of the last entry read, id, …}
 --@include negotiation/negotiations
 
-local agent, after, most = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local agent, after, limit = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local index = sessions .. agent
-local page = redis.call("ZRANGEBYSCORE", index, "(" .. after, "+inf", "WITHSCORES", "LIMIT", 0, most)
-local reply = { #page == 2 * most and "MORE" or "DONE", after }
+local page = redis.call("ZRANGEBYSCORE", index, "(" .. after, "+inf", "WITHSCORES", "LIMIT", 0, limit)
+local reply = { #page == 2 * limit and "MORE" or "DONE", after }
 for i = 1, #page, 2 do
   reply[2] = int(tonumber(page[i + 1]))
   local session = load_negotiation(page[i])

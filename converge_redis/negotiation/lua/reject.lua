@@ -1,13 +1,12 @@
--- reject: an agent ends a negotiation by rejecting the standing proposal.
+-- reject: Reject the current proposal for an agent, which ends the negotiation.
 -- KEYS[1]   the shard (core/shard_keys)
 -- ARGV[1]   call id, ARGV[2] negotiation, ARGV[3] agent
--- ARGV[4]   the proposal that it has read, or ""
+-- ARGV[4]   the proposal that the agent has read, or "": any
 -- Reply     {"DONE"} | {"REFUSED", unknown, not_participant, late or stale}
 --@include negotiation/negotiations
 
 local call, id, agent, proposal = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local session = load_negotiation(id)
-local reply = early_reply(session, agent, call) or stale_reply(id, session, proposal)
+local session, reply = load_for_call(call, id, agent, proposal)
 if reply then
   return reply
 end

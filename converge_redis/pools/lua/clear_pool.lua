@@ -1,11 +1,11 @@
--- clear_pool: clears away members of a deleted pool; a bounded number of them.
+-- clear_pool: Remove a batch of the members of a deleted pool.
 -- KEYS      the pools' keys (pools/pools)
 -- ARGV[1]   pool id
--- Reply     {"MORE"} | {"CLEAR"}: nothing is left, or the id is that of a new pool
+-- Reply     {"MORE"} | {"CLEAR"}: no members are left, or a new pool has the id
 --@include pools/pools
 
 local id = ARGV[1]
-if deleting_call(id) then
-  clear(id)
+if deletion_call(id) then
+  remove_members(id)
 end
-return { deleting_call(id) and "MORE" or "CLEAR" }
+return { deletion_call(id) and "MORE" or "CLEAR" }

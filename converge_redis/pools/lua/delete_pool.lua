@@ -1,4 +1,4 @@
--- delete_pool: takes a pool out of all that can be read. Its members are cleared away by clear_pool.
+-- delete_pool: Delete a pool, except for its members, which clear_pool removes.
 -- KEYS      the pools' keys (pools/pools)
 -- ARGV[1]   call id
 -- ARGV[2]   pool id
@@ -6,8 +6,8 @@
 --@include pools/pools
 
 local call, id = ARGV[1], ARGV[2]
-local pool = load(id)
-if deleting_call(id) == call or (pool and has_seen(pool, call)) then
+local pool = load_pool(id)
+if deletion_call(id) == call or (pool and seen_call(pool, call)) then
   return { "DELETED" }
 end
 sweep_deleted_pools()

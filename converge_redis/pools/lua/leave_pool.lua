@@ -1,4 +1,4 @@
--- leave_pool: ends an agent's membership.
+-- leave_pool: End the membership of an agent.
 -- KEYS      the pools' keys (pools/pools)
 -- ARGV[1]   call id
 -- ARGV[2]   agent id
@@ -7,16 +7,16 @@
 --@include pools/pools
 
 local call, agent, id = ARGV[1], ARGV[2], ARGV[3]
-local pool = load(id)
+local pool = load_pool(id)
 if not pool then
   return { "UNKNOWN" }
 end
-if has_seen(pool, call) then
+if seen_call(pool, call) then
   return { "LEFT" }
 end
 if redis.call("ZREM", members .. id, agent) == 0 then
   return { "NOT_MEMBER" }
 end
 redis.call("ZREM", memberships .. agent, id)
-changed(id, pool, call)
+update_version(id, pool, call)
 return { "LEFT" }

@@ -1,9 +1,9 @@
--- count: counts the keys that begin with a prefix.
+-- count: Count the keys that begin with a prefix.
 -- KEYS[1]   the slot of values (store/values)
--- ARGV[1]   where to begin: "[" and the prefix
--- ARGV[2]   where to end: "(" and what comes after everything with the prefix, or "+"
--- ARGV[3]   the most keys to clear away
--- Reply     {"OK", how many} | {"AGAIN"}: what has expired is not yet cleared away
+-- ARGV[1]   start: "[" and the prefix
+-- ARGV[2]   end: "(" and the first text after all keys with the prefix, or "+"
+-- ARGV[3]   the most expired values to remove
+-- Reply     {"OK", number of keys} | {"AGAIN"}: there may be more expired values to remove
 --@include store/values
 
 if sweep_expired(tonumber(ARGV[3])) then

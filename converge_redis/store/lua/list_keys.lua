@@ -1,9 +1,9 @@
--- list: reads a page of the keys that begin with a prefix, in the order of their bytes.
+-- list_keys: List a page of the keys that begin with a prefix, in the order of their bytes.
 -- KEYS[1]   the slot of values (store/values)
--- ARGV[1]   where to begin: "[" and the prefix, or "(" and the last key of the page before
--- ARGV[2]   where to end: "(" and what comes after everything with the prefix, or "+"
--- ARGV[3]   the most keys to read
--- Reply     {"OK", key, key, …} | {"AGAIN"}: what has expired is not yet cleared away
+-- ARGV[1]   start: "[" and the prefix, or "(" and the last key of the previous page
+-- ARGV[2]   end: "(" and the first text after all keys with the prefix, or "+"
+-- ARGV[3]   the most keys to list, and the most expired values to remove
+-- Reply     {"OK", key, …} | {"AGAIN"}: there may be more expired values to remove
 --@include store/values
 
 if sweep_expired(tonumber(ARGV[3])) then

@@ -1,7 +1,7 @@
--- read: reads values, with the time that each has left.
+-- read: Read values and the remaining lifetime of each.
 -- KEYS[1]   the slot of values (store/values)
 -- ARGV[…]   keys
--- Reply     {"OK", stored or nil, milliseconds left or -1, …}
+-- Reply     {"OK", stored value or nil, milliseconds left or -1: does not expire, …}
 --@include store/values
 
 local reply = { "OK" }

@@ -7,7 +7,7 @@
 -- ARGV[4]   on whose behalf it claims ("": anybody's), ARGV[5] the scope that it needs for that; or neither
 -- Reply     {"CLAIMED"} | {"NOT_PENDING"} | {"NOT_DUE"} | {"UNKNOWN"} | {"NOT_GRANTED"}
 --@include tasks/expiry
---@include delegation/delegations
+--@include delegation/grants
 
 local home = KEYS[2]
 local call, id, agent, principal, scope = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
@@ -18,7 +18,7 @@ end
 if seen_call(record, call) then
   return { "CLAIMED" }
 end
-if scope and not make_delegations(home).is_granted(agent, principal, scope) then
+if scope and not lazy.is_granted(home, agent, principal, scope) then
   return { "NOT_GRANTED" }
 end
 apply_due(id, record, now)

@@ -19,7 +19,7 @@
 --@include tasks/lanes
 --@include tasks/heap
 --@include tasks/reply
---@include delegation/delegations
+--@include delegation/grants
 
 local home = KEYS[2]
 local call, agent, wanted, sending = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
@@ -46,7 +46,7 @@ end
 if woken_for or mode == "leave" then
   claim_queue().unregister(listener, filter_id, { number })
 end
-if scope ~= "" and not make_delegations(home).is_granted(agent, principal, scope) then
+if scope ~= "" and not lazy.is_granted(home, agent, principal, scope) then
   if woken_for then
     wake(woken_for)
   end

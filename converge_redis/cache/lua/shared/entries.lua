@@ -1,29 +1,24 @@
--- Entries of a shared cache: stored values whose line goes on with
---   fresh    the time in milliseconds until which it is fresh; "-": for as long as it is kept
---   cost     the microseconds that it took to compute
---   begun    the version of what was stored last when its computation began
---   tag …    percent-encoded
--- A value without these words is fresh until it expires. An entry is over when one of its tags was dropped
--- at a version after `revision`.
---
--- Who computes holds the lock of the key, a string that expires:
---   computing <token> <since> <begun> <version>   since when (microseconds); the version that it replaces
+-- Entries of a shared cache: stored values with the header "<version> <fresh> <cost> <revision> <tag> …":
+--   fresh      the time in milliseconds until which it is fresh; "-": as long as it is stored
+--   cost       microseconds that its computation took
+--   revision   the version of the last stored value when its computation began
+-- Tags are percent-encoded; when one was deleted after `revision`, the entry is invalid. A value with a
+-- shorter header is fresh until it expires.
+-- The caller that computes an entry holds the lock of its key, a string that expires:
+--   computing <token> <since> <revision> <version>   since: microseconds; version: of the value to replace
 --   failed <token> <error>
 --@include notifications/session
 --@include store/values
-local tag_versions = house .. "tag:"
 
-local FAILURE_MS = 10000
-
-local function header_fields(line)
+local function header_fields(header)
   local words = {}
-  for word in string.gmatch(line, "%S+") do
+  for word in string.gmatch(header, "%S+") do
     words[#words + 1] = word
   end
   return words
 end
 
--- Tells whether a tag was dropped after a version.
+-- Return whether one of the tags from index `first` on was deleted after a version.
 local function tag_dropped_since(tags, first, version)
   for i = first, #tags do
     if tonumber(redis.call("GET", tag_versions .. tags[i]) or 0) > version then
@@ -33,63 +28,63 @@ local function tag_dropped_since(tags, first, version)
   return false
 end
 
--- Keeps what is known of tags for at least some milliseconds. Each change has near caches drop what has the
--- tag, so it is kept for twice as long when it has to be kept for longer.
-local function keep_tags(tags, first, life)
+-- Keep the versions of tags for at least some milliseconds. Each change of them invalidates all entries with
+-- the tag in near caches; so a lifetime that is too short is set to twice as long, to change it seldom.
+local function keep_tags(tags, first, ttl_ms)
   for i = first, #tags do
     local name = tag_versions .. tags[i]
-    local left = redis.call("PTTL", name)
-    if left == -2 then
-      redis.call("SET", name, 0, "PX", int(2 * life))
-    elseif left < life then
-      redis.call("PEXPIRE", name, int(2 * life))
+    local left_ms = redis.call("PTTL", name)
+    if left_ms == -2 then
+      redis.call("SET", name, 0, "PX", int(2 * ttl_ms))
+    elseif left_ms < ttl_ms then
+      redis.call("PEXPIRE", name, int(2 * ttl_ms))
     end
   end
 end
 
--- Returns an entry, unless there is none or one of its tags was dropped.
+-- Return an entry: `raw`, `cost` and `left`, the microseconds for which it is fresh (math.huge: until it is
+-- deleted); nil where it does not exist or one of its tags was deleted.
 local function load_entry(key)
   local raw = redis.call("GET", values .. key)
   if not raw then
     return nil
   end
   local words = header_fields(string.match(raw, "^[^\n]*"))
-  local entry = { raw = raw, fresh = tonumber(words[2]), cost = tonumber(words[3] or 0) }
   if #words > 4 and tag_dropped_since(words, 5, tonumber(words[4])) then
     return nil
   end
-  -- Microseconds for which it is fresh; math.huge: until it is deleted.
-  if entry.fresh then
-    entry.left = entry.fresh * 1000 - now
+  local fresh, left = tonumber(words[2]), math.huge
+  if fresh then
+    left = fresh * 1000 - now
   else
-    local left = redis.call("PTTL", values .. key)
-    entry.left = left < 0 and math.huge or left * 1000 + 1 -- 0: less than a millisecond
+    local left_ms = redis.call("PTTL", values .. key)
+    if left_ms >= 0 then
+      left = left_ms * 1000 + 1 -- 0 ms is less than a millisecond, but not expired
+    end
   end
-  return entry
+  return { raw = raw, cost = tonumber(words[3] or 0), left = left }
 end
 
-local function store_entry(key, data, fresh, life, cost, revision, tags, first)
-  local until_ms = tonumber(fresh) == life and "-" or int(milliseconds() + fresh)
-  local line = { next_version(), until_ms, int(cost), int(revision) }
+local function store_entry(key, data, fresh_ms, ttl_ms, cost, base_revision, tags, first)
+  local fresh_until = tonumber(fresh_ms) == ttl_ms and "-" or int(now_ms() + fresh_ms)
+  local header = { next_version(), fresh_until, int(cost), int(base_revision) }
   for i = first, #tags do
-    line[#line + 1] = tags[i]
+    header[#header + 1] = tags[i]
   end
-  store(key, table.concat(line, " "), data, life)
-  keep_tags(tags, first, life)
+  store_value(key, table.concat(header, " "), data, ttl_ms)
+  keep_tags(tags, first, ttl_ms)
 end
 
--- Returns the lock of a key if somebody computes, and else why that failed last.
+-- Return the lock of a key while a caller computes the value; else nil, and the last failure.
 local function load_lock(key)
   local text = redis.call("GET", locks .. key)
   if not text then
-    return nil, nil
+    return nil
   end
-  local token, rest = string.match(text, "^failed (%S+) (.*)$")
+  local token, message = string.match(text, "^failed (%S+) (.*)$")
   if token then
-    return nil, { token = token, error = rest }
+    return nil, { token = token, error = message }
   end
-  local fields = header_fields(text)
-  local lock = { token = fields[2], since = tonumber(fields[3]) }
-  lock.revision, lock.version = tonumber(fields[4]), fields[5]
-  return lock, nil
+  local words = header_fields(text)
+  return { token = words[2], since = tonumber(words[3]), revision = tonumber(words[4]), version = words[5] }
 end

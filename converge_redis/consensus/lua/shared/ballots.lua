@@ -1,35 +1,36 @@
 -- Ballots.
 --@include notifications/session
-local ballots, roll, votes = base .. "ballot:", base .. "roll:", base .. "votes:"
 
 -- A ballot is a session:
---   terms                           a digest of all that follows up to `retention`, and of the roll
---   method, quorum, threshold       how the votes decide; it is those who read them that count
---   options                         ",<digest>,<digest>,": what may be voted for; none: anything
---   revisable, public, closed_roll  "1": a vote may be changed; votes can be read before the close; only
---                                   those on the roll may vote
---   deadline, retention             microseconds
+--   terms                           digest of the fields up to `deadline`, and of the roll
+--   method, quorum, threshold       how the votes are counted, by the processes that read them
+--   options                         ",<digest>,<digest>,": the options; none: any option
+--   revisable, public, closed_roll  "1": votes can be changed; votes can be read before the close; only
+--                                   agents on the roll can vote
+--   deadline, retention             microseconds after the opening; after the close
 --   state, opened, closes, ended    open, closed; times
+--   closer                          the call that closed it
 -- A vote is "<weight> <call> <choice>".
 
-local function conclude(id, ballot, at)
-  update_session(ballots .. id, ballot, { state = "closed", ended = int(at) })
-  expire_at(at + tonumber(ballot.retention), { ballots .. id, roll .. id, votes .. id })
+-- Let the keys of a ballot expire after its retention; `ends` is its end, or nil: unknown, and they do not
+-- expire.
+local function set_ballot_expiry(id, ballot, ends)
+  if ends then
+    expire_at(tonumber(ends) + tonumber(ballot.retention), { ballots .. id, roll .. id, votes .. id })
+  end
 end
 
--- Returns a ballot as it is now: past its deadline it was closed then.
+local function close_ballot(id, ballot, at)
+  update_session(ballots .. id, ballot, { state = "closed", ended = int(at) })
+  set_ballot_expiry(id, ballot, at)
+end
+
+-- Load a ballot; close it first if its deadline has passed.
 local function load_ballot(id)
-  local ballot = load_session(ballots .. id)
+  local ballot = read_hash(ballots .. id)
   local closes = ballot and tonumber(ballot.closes)
   if closes and closes <= now and ballot.state == "open" then
-    conclude(id, ballot, closes)
+    close_ballot(id, ballot, closes)
   end
   return ballot
-end
-
-local function keep_ballot(id, ballot)
-  if ballot.closes then
-    local ends = tonumber(ballot.closes) + tonumber(ballot.retention)
-    expire_at(ends, { ballots .. id, roll .. id, votes .. id })
-  end
 end

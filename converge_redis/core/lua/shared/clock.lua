@@ -1,4 +1,5 @@
--- The server's time, in microseconds since 1970. Doubles hold them exactly until the year 2255.
+-- The server's time in microseconds since 1970, as a number and as text. A double is exact until the year
+-- 2255.
 local now, now_text
 do
   local time = redis.call("TIME")
@@ -6,7 +7,7 @@ do
   now_text = time[1] .. string.sub("00000" .. time[2], -6)
 end
 
--- Lua's own conversion of a number to text keeps 14 digits only.
+-- Return an integer as text. Lua's own conversion keeps 14 digits only.
 local function int(number)
   if number == now then
     return now_text

@@ -1,7 +1,12 @@
--- The keys of one shard: their names begin with KEYS[1], which holds the shard's hash tag. The same list,
--- with what each holds, is in keys.py. Those whose names end in a colon are prefixes, and take a last part.
+-- The key names of a shard, in the order of core/keys.py, which says what each key holds. Core knows the keys
+-- of all features, so that each name is made in one place and no two features use the same one. Rarely used
+-- names are made on demand, by their one user: those of waiting claimers in tasks/claim_queue, and the
+-- channel of a listener in notifications/notify. KEYS[1] is the prefix of all names, and holds the shard's
+-- hash tag. A name that ends in a colon is a prefix too.
 --@include core/clock
 local base = KEYS[1]
+
+-- Tasks.
 local tasks = base .. "t:"
 local specs = base .. "spec:"
 local results = base .. "result:"
@@ -14,6 +19,23 @@ local claims = base .. "claims:"
 local finished = base .. "finished"
 local counts = base .. "counts"
 local reopened = base .. "reopened:"
+
+-- Listeners and the due timer.
 local watchers = base .. "watchers:"
 local listeners = base .. "listeners"
 local timer = base .. "alarm"
+
+-- Sessions.
+local session_watchers = base .. "onlookers:"
+local negotiations = base .. "negotiation:"
+local proposals = base .. "proposals:"
+local sessions = base .. "sessions:"
+local auctions = base .. "auction:"
+local bids = base .. "bids:"
+local bidders = base .. "bidders:"
+local ballots = base .. "ballot:"
+local roll = base .. "roll:"
+local votes = base .. "votes:"
+local contracts = base .. "contract:"
+local replies = base .. "replies:"
+local open_calls = base .. "calls:"

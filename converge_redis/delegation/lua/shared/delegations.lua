@@ -1,32 +1,24 @@
--- Delegations, in the slot of the pools, since members of pools hold them too.
+-- Delegations. They are in the slot of the pools, since the members of a pool hold delegations too.
 --@include core/clock
+--@include core/collections
 
 -- A delegation is a hash:
---   from, to, type           who delegates, the agent or pool that holds it, direct or pooled
---   scope                    ",<part>,<part>,", each percent-encoded, each once
---   parent                   the delegation that is handed on
---   depth, left              how many are above it; how many levels may be below it
+--   from, to, type           delegator; the agent or pool that holds it; direct (agent) or pooled (pool)
+--   scope                    ",<part>,<part>,", each part percent-encoded and only once
+--   parent                   the delegation that this one passes on
+--   depth, left              number of delegations above it; levels that may follow below it
 --   created, expires         times
---   revoked, revoker, call   when it was revoked, by whom, by which call
---   place                    its score in the indexes of those who gave and who hold it
+--   revoked, revoker, call   time, agent and call of its revocation
+--   place                    its score in the indexes of its delegator and of its holder
 --
--- Returns what works on them. Their keys begin with `home`; the list, with what each holds, is in keys.py.
--- Those that end in a colon are prefixes, and take an id.
-local function make_delegations(home)
-  local records, given, held = home .. "delegation:", home .. "given:", home .. "held:"
-  local pooled, members, memberships = home .. "pooled:", home .. "members:", home .. "agent:"
-  local LOOKED_AT = 200
+-- Return functions on the delegations whose key names begin with a prefix, and those names. core/keys.py says
+-- what each key holds. All of it is made on demand: a claim without `enforce` needs none of it.
+local function make_delegations(prefix)
+  local records, given, held = prefix .. "delegation:", prefix .. "given:", prefix .. "held:"
+  local pooled, members = prefix .. "pooled:", prefix .. "members:"
 
   local function load_delegation(id)
-    local flat = redis.call("HGETALL", records .. id)
-    if #flat == 0 then
-      return nil
-    end
-    local delegation = {}
-    for i = 1, #flat, 2 do
-      delegation[flat[i]] = flat[i + 1]
-    end
-    return delegation
+    return read_hash(records .. id)
   end
 
   local function is_held_by(delegation, agent)
@@ -36,31 +28,29 @@ local function make_delegations(home)
     return delegation.to == agent
   end
 
-  -- Returns nil while a delegation counts, else the id of the link that does not, and why: revoked, expired,
-  -- or its pool was left by the one who has handed it on.
+  -- Return nil for an active delegation; else the id of the delegation in its chain that ends it, and the
+  -- reason: revoked, expired, gone (deleted after its end), or left: its delegator no longer holds the one
+  -- above.
   local function broken_link(id, delegation)
     while true do
       if delegation.revoked then
         return id, "revoked"
-      end
-      if delegation.expires and tonumber(delegation.expires) <= now then
+      elseif delegation.expires and tonumber(delegation.expires) <= now then
         return id, "expired"
-      end
-      if not delegation.parent then
+      elseif not delegation.parent then
         return nil
       end
       local parent = load_delegation(delegation.parent)
       if not parent then
         return delegation.parent, "gone"
-      end
-      if not is_held_by(parent, delegation.from) then
+      elseif not is_held_by(parent, delegation.from) then
         return delegation.parent, "left"
       end
       id, delegation = delegation.parent, parent
     end
   end
 
-  -- Whether every part of the one scope is in the other.
+  -- Return whether a scope has all parts of the wanted one.
   local function covers(scope, wanted)
     for part in string.gmatch(wanted, "[^,]+") do
       if not string.find(scope, "," .. part .. ",", 1, true) then
@@ -70,38 +60,12 @@ local function make_delegations(home)
     return true
   end
 
-  -- Whether an agent has issued a delegation, or one above it ("": any has).
+  -- Return whether an agent ("": any) issued a delegation, or one above it.
   local function is_issued_by(delegation, agent)
     while agent ~= "" and delegation and delegation.from ~= agent do
       delegation = delegation.parent and load_delegation(delegation.parent)
     end
     return delegation ~= nil
-  end
-
-  local function is_among(key, principal, scope)
-    for _, id in ipairs(redis.call("ZREVRANGE", key, 0, LOOKED_AT - 1)) do
-      local delegation = load_delegation(id)
-      if delegation and covers(delegation.scope, scope) and not broken_link(id, delegation) then
-        if is_issued_by(delegation, principal) then
-          return true
-        end
-      end
-    end
-    return false
-  end
-
-  -- Whether an agent holds, itself or in a pool, a delegation that counts, covers a scope, and goes back to a
-  -- principal. The latest 200 of each holder are looked at.
-  local function is_granted(agent, principal, scope)
-    if is_among(held .. agent, principal, scope) then
-      return true
-    end
-    for _, pool in ipairs(redis.call("ZREVRANGE", memberships .. agent, 0, LOOKED_AT - 1)) do
-      if is_among(pooled .. pool, principal, scope) then
-        return true
-      end
-    end
-    return false
   end
 
   return {
@@ -110,12 +74,12 @@ local function make_delegations(home)
     held = held,
     pooled = pooled,
     members = members,
-    over = home .. "over",
-    load = load_delegation,
+    memberships = prefix .. "agent:",
+    ended = prefix .. "over",
+    load_delegation = load_delegation,
     is_held_by = is_held_by,
     broken_link = broken_link,
     covers = covers,
     is_issued_by = is_issued_by,
-    is_granted = is_granted,
   }
 end

@@ -1,22 +1,24 @@
--- Negotiations. Agents are percent-encoded, so that lists of them are ",<agent>,<agent>,".
+-- Negotiations. Agent ids are percent-encoded, so a list of them is ",<agent>,<agent>,".
 --@include notifications/session
-local negotiations, proposals, sessions = base .. "negotiation:", base .. "proposals:", base .. "sessions:"
 
 -- A negotiation is a session:
---   state                        proposed, countered; accepted, rejected, closed: it is over
---   participants, quorum         who takes part; any or all: how many of them have to accept
---   created, deadline, ended     times; reason, by: why it was closed, and who ended it
---   most, turns                  the most proposals; "1": each proposes in turn
---   rounds, proposer, accepted   the number of proposals; of the last one, who made and who has accepted it
+--   state                        proposed, countered: open; accepted, rejected, closed: over
+--   participants, quorum         the agents; how many of the others must accept: any (one) or all
+--   created, deadline, ended     times
+--   reason, by                   why it was closed; the agent that ended it
+--   most, turns                  the most proposals; "1": the participants propose in turn
+--   rounds                       number of proposals
+--   proposer, accepted           of the current proposal: its agent; the agents that have accepted it
 --   call:<agent>                 the agent's last call
---   retention                    microseconds for which it is kept when it is over
--- Proposals are a list of "<time> <proposer> <content>"; their ids are "<negotiation>:<number>".
-local MAX_PROPOSALS = 1000
+--   closer                       the call that closed it
+--   retention                    microseconds for which it is kept after its end
+-- Proposals are a list of "<time> <proposer> <content>"; the id of one is "<negotiation>:<number>".
 
 local function is_over(session)
   return session.state ~= "proposed" and session.state ~= "countered"
 end
 
+-- End a negotiation, at a time that may be in the past.
 local function finish(id, session, state, at, fields)
   fields.state, fields.ended = state, int(at)
   update_session(negotiations .. id, session, fields)
@@ -26,9 +28,9 @@ local function finish(id, session, state, at, fields)
   expire_at(at + tonumber(session.retention), { negotiations .. id, proposals .. id })
 end
 
--- Returns a negotiation as it is now: past its deadline it was closed then.
+-- Load a negotiation; close it first if its deadline has passed.
 local function load_negotiation(id)
-  local session = load_session(negotiations .. id)
+  local session = read_hash(negotiations .. id)
   local deadline = session and tonumber(session.deadline)
   if deadline and deadline <= now and not is_over(session) then
     finish(id, session, "closed", deadline, { reason = "deadline" })
@@ -36,26 +38,24 @@ local function load_negotiation(id)
   return session
 end
 
-local function contains(list, agent)
-  return string.find(list, "," .. agent .. ",", 1, true) ~= nil
+local function contains(agents, agent)
+  return string.find(agents, "," .. agent .. ",", 1, true) ~= nil
 end
 
--- Returns nil if an agent may act on a negotiation now, else the reply to its call.
-local function early_reply(session, agent, call)
+-- Load a negotiation for the call of an agent, and return also the reply to the call if it ends here.
+-- `proposal` is the proposal that the agent has read ("": any), which must be the current one.
+local function load_for_call(call, id, agent, proposal)
+  local session = load_negotiation(id)
   if not session then
-    return { "REFUSED", "unknown" }
+    return nil, { "REFUSED", "unknown" }
   elseif not contains(session.participants, agent) then
-    return { "REFUSED", "not_participant" }
+    return session, { "REFUSED", "not_participant" }
   elseif session["call:" .. agent] == call then
-    return { "DONE" }
+    return session, { "DONE" }
   elseif is_over(session) then
-    return { "REFUSED", "late" }
+    return session, { "REFUSED", "late" }
+  elseif proposal ~= "" and proposal ~= id .. ":" .. session.rounds then
+    return session, { "REFUSED", "stale" }
   end
-end
-
--- Returns nil if an act names the standing proposal, or none, else the reply to the call.
-local function stale_reply(id, session, proposal)
-  if proposal ~= "" and proposal ~= id .. ":" .. session.rounds then
-    return { "REFUSED", "stale" }
-  end
+  return session
 end

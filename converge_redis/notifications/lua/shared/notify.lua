@@ -1,19 +1,19 @@
--- Telling listeners. Each listening process has a channel of its own in every shard; what it is told is a
--- hint, and it reads again after a while whatever it was told. So all that is kept about listeners is soft:
--- it expires unless they renew it, and those that have gone are dropped when a message reaches nobody.
+-- Notifying listeners. Each listener has one channel per shard. A message is a hint: listeners also read
+-- again after a while without one. So all state about listeners is soft: it expires unless they renew it, and
+-- a listener is dropped when a message to it has no receiver.
 --@include core/shard_keys
 
 local SOFT_TTL_US = 300 * 1000000
--- What is younger needs no renewal.
+-- Younger entries are not renewed.
 local RENEW_AFTER_US = SOFT_TTL_US / 10
 
--- Keeps a key about listeners for as long as they renew it.
+-- Restart the lifetime of a key about listeners.
 local function touch_ttl(key)
   redis.call("PEXPIRE", key, SOFT_TTL_US / 1000)
 end
 
--- Sends a message to a listener; returns whether it may have been heard. A user who may not publish can still
--- work, only without being woken.
+-- Publish a message to a listener, and return whether it may have been received. Users whose ACL denies
+-- PUBLISH can still work; their changes wake no listener.
 local function notify(listener, message)
   local receivers = redis.pcall("PUBLISH", base .. "listener:" .. listener, message)
   if receivers ~= 0 then
@@ -23,10 +23,10 @@ local function notify(listener, message)
   return false
 end
 
--- Notes that a listener is there.
+-- Add a listener to the index of listeners, or renew its entry.
 local function register_listener(listener)
-  local noted = redis.call("ZSCORE", listeners, listener)
-  if noted and tonumber(noted) > now - RENEW_AFTER_US then
+  local renewed_at = redis.call("ZSCORE", listeners, listener)
+  if renewed_at and tonumber(renewed_at) > now - RENEW_AFTER_US then
     return
   end
   redis.call("ZREMRANGEBYSCORE", listeners, "-inf", int(now - SOFT_TTL_US))
