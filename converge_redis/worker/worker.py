@@ -131,7 +131,7 @@ class Worker:
                 self._loop.call_soon_threadsafe(self._begin_drain)
 
     def stop(self) -> None:
-        """Tell the worker to end without any grace: handlers are cancelled, and their tasks released.
+        """End the run without grace: handlers are cancelled, and their tasks released.
 
         From any thread; returns at once.
         """
