@@ -1,53 +1,60 @@
-"""Key names: one tag a shard, and no text that forges another key."""
+"""Key names: one hash tag per shard; ids cannot forge other keys."""
 
 import itertools
 import string
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from converge_redis.core.keys import Keys, encode_part, lane, sorted_encoded
 
-wild = st.text(alphabet=st.sampled_from("ab:{},%|*\n\0 é☃-.~_") | st.characters(codec="utf-8"), min_size=1)
+unlimited = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # on a busy machine
+
+texts = st.text(alphabet=st.sampled_from("ab:{},%|*\n\0 é☃-.~_") | st.characters(codec="utf-8"), min_size=1)
 
 
-def every(keys: Keys) -> set[str]:
-    """All names and prefixes; delegations and pools share one."""
+def all_names(keys: Keys) -> set[str]:
+    """Return all key names and prefixes; delegations and pools share one."""
     return {*keys.shard_names(0).values(), *keys.pools, *keys.delegation_names().values(), *keys.values}
 
 
-def prefixes(keys: Keys) -> list[str]:
-    return [name for name in every(keys) if name.endswith(":")]
+def prefixes_of(keys: Keys) -> list[str]:
+    return [name for name in all_names(keys) if name.endswith(":")]
 
 
-def fixed(keys: Keys) -> list[str]:
-    return [name for name in every(keys) if not name.endswith(":")]
+def complete_names_of(keys: Keys) -> list[str]:
+    return [name for name in all_names(keys) if not name.endswith(":")]
 
 
-@given(wild, wild, wild)
+@unlimited
+@given(texts, texts, texts)
 def test_no_id_forges_another_key(namespace: str, first: str, second: str) -> None:
     keys = Keys(namespace, 1)
-    names = [prefix + part for prefix in prefixes(keys) for part in {first, second}]
-    assert len({*names, *fixed(keys), keys.layout}) == len(names) + len(fixed(keys)) + 1
+    names = [prefix + part for prefix in prefixes_of(keys) for part in {first, second}]
+    complete = complete_names_of(keys)
+    assert len({*names, *complete, keys.layout}) == len(names) + len(complete) + 1
 
 
-@given(wild, wild)
-def test_namespaces_share_nothing(first: str, second: str) -> None:
+@unlimited
+@given(texts, texts)
+def test_namespaces_share_no_key(first: str, second: str) -> None:
     if first == second:
         return
     a, b = Keys(first, 2), Keys(second, 2)
     assert not (
-        {a.layout, *every(a), *a.shard_names(1).values()} & {b.layout, *every(b), *b.shard_names(1).values()}
+        {a.layout, *all_names(a), *a.shard_names(1).values()}
+        & {b.layout, *all_names(b), *b.shard_names(1).values()}
     )
     assert not any(
-        one.startswith(other)
-        for one in a.shard_names(0).values()
-        for other in b.shard_names(0).values()
-        if other.endswith(":")
+        name.startswith(prefix)
+        for name in a.shard_names(0).values()
+        for prefix in b.shard_names(0).values()
+        if prefix.endswith(":")
     )
 
 
-@given(wild, wild)
+@unlimited
+@given(texts, texts)
 def test_all_keys_of_a_shard_have_one_hash_tag(namespace: str, task_id: str) -> None:
     keys = Keys(namespace, 7)
     shard = keys.shard_of(task_id)
@@ -60,38 +67,41 @@ def test_all_keys_of_a_shard_have_one_hash_tag(namespace: str, task_id: str) -> 
     assert keys.channel(shard, "x").startswith(base)
 
 
-def test_shards_are_those_of_redis_cluster() -> None:
+def test_shards_are_assigned_by_the_hash_of_redis_cluster() -> None:
     # CRC16 of "123456789" is 0x31C3 in the Redis Cluster specification.
     assert Keys("n", 16384).shard_of("123456789") == 0x31C3 % 16384
 
 
-parts = st.none() | wild
-capability_sets = st.frozensets(wild, max_size=3)
+names = st.none() | texts
+capability_sets = st.frozensets(texts, max_size=3)
 
 
-@given(parts, parts, capability_sets, parts, parts, capability_sets)
-def test_lanes_are_as_different_as_what_they_stand_for(
+@unlimited
+@given(names, names, capability_sets, names, names, capability_sets)
+def test_lanes_are_equal_only_for_equal_pools_topics_and_capabilities(
     pool: str | None,
     topic: str | None,
-    able: frozenset[str],
+    capabilities: frozenset[str],
     pool2: str | None,
     topic2: str | None,
-    able2: frozenset[str],
+    capabilities2: frozenset[str],
 ) -> None:
-    same = (pool, topic, able) == (pool2, topic2, able2)
-    assert (lane(pool, topic, able) == lane(pool2, topic2, able2)) is same
+    are_equal = (pool, topic, capabilities) == (pool2, topic2, capabilities2)
+    assert (lane(pool, topic, capabilities) == lane(pool2, topic2, capabilities2)) is are_equal
 
 
-@given(parts, parts, capability_sets)
-def test_lanes_are_plain_text(pool: str | None, topic: str | None, able: frozenset[str]) -> None:
-    name = lane(pool, topic, [*able, *able])
+@unlimited
+@given(names, names, capability_sets)
+def test_lane_names_are_encoded(pool: str | None, topic: str | None, capabilities: frozenset[str]) -> None:
+    name = lane(pool, topic, [*capabilities, *capabilities])
     assert set(name) <= set(string.ascii_letters + string.digits + "-._~%:,")
     assert name.count(":") == 2
-    assert name.count(",") == len(able)
+    assert name.count(",") == len(capabilities)
 
 
-@given(st.lists(wild, max_size=8))
-def test_the_order_of_parts_is_that_of_names(texts: list[str]) -> None:
-    ordered = sorted_encoded(texts, ":")
-    assert len(ordered) == len(set(texts))
+@unlimited
+@given(st.lists(texts, max_size=8))
+def test_sorted_encoded_parts_are_in_the_order_of_key_names(parts: list[str]) -> None:
+    ordered = sorted_encoded(parts, ":")
+    assert len(ordered) == len(set(parts))
     assert all((a + ":").encode() < (b + ":").encode() for a, b in itertools.pairwise(ordered))
