@@ -1,1 +1,1 @@
-"""A fleet under faults: its whole history is recorded, and held against a model of one task at the end."""
+"""The chaos suite: a fleet under faults, whose whole history is checked against a model of one task."""

@@ -1,9 +1,9 @@
-"""Histories: what each process asked of the server and what it was told, with times, one file a process.
+"""Histories: the calls of each process with their times and results, one file per process.
 
-A call leaves one line before it is sent, and one when it has returned: ``["call", number, time, verb, {…}]``,
-then ``["done", number, time, result]`` or ``["error", number, time, name, message]``. A line is one write(2):
-a process that is killed loses at most what it had not done yet. Times are ``time.monotonic_ns``, which all
-processes of one machine share.
+Each call writes one line before it is sent, ``["call", number, time, method, {…}]``, and one when it has
+returned: ``["done", number, time, result]`` or ``["error", number, time, name, message]``. Each line is one
+write(2), so a killed process loses at most what it had not done yet. Times are ``time.monotonic_ns``, a clock
+that all processes of a machine share.
 """
 
 import json
@@ -17,44 +17,44 @@ from pathlib import Path
 from typing import Any
 
 NEVER = 2**63
-"""The time of what has not happened."""
+"""The end of a call that has not returned."""
 
 
 @dataclass(slots=True)
 class Call:
-    """One call of a verb.
+    """One recorded call.
 
     Attributes:
-        process: Who called.
-        number: Which of its calls.
-        verb: The manager's method.
-        arguments: What was recorded of its arguments.
-        begun: When it was about to be sent.
-        ended: When it had returned; `NEVER` when nobody knows, since the process was killed.
-        result: What it returned, in short.
-        error: The name of the error that it raised.
+        process: The name of the calling process.
+        number: The number of the call in its process.
+        method: The manager's method.
+        arguments: Its recorded arguments.
+        started: The time before it was sent.
+        ended: The time when it returned; `NEVER` when the process was killed before.
+        result: Its recorded result.
+        error: The class name of the error that it raised.
         message: The error's message.
     """
 
     process: str
     number: int
-    verb: str
+    method: str
     arguments: dict[str, Any]
-    begun: int
+    started: int
     ended: int = NEVER
     result: Any = None
     error: str | None = None
     message: str = ""
 
     @property
-    def who(self) -> str:
-        """The call, for people."""
+    def label(self) -> str:
+        """The name of the call in messages."""
         return f"{self.process}#{self.number}"
 
 
 @dataclass(slots=True)
-class Outcome:
-    """What a call that is being recorded returns."""
+class CallResult:
+    """The result of a call that is being recorded."""
 
     result: Any = field(default=None)
 
@@ -63,7 +63,7 @@ class Recorder:
     """Writes the history of one process; safe to share between threads.
 
     Args:
-        folder: Where the histories are.
+        folder: The folder of the histories.
         process: The name of the process.
     """
 
@@ -78,29 +78,29 @@ class Recorder:
         os.close(self._file)
 
     @contextmanager
-    def call(self, verb: str, **arguments: Any) -> Iterator[Outcome]:
-        """Record one call: the ``with`` statement's body makes it, and sets the outcome's result.
+    def call(self, method: str, **arguments: Any) -> Iterator[CallResult]:
+        """Record a call. The body of the ``with`` statement makes it, and sets the result.
 
-        A call that ends by something else than an ``Exception``, such as a cancellation, stays unanswered.
+        A call that ends with another exception than an ``Exception``, such as a cancellation, has no end.
         """
         with self._lock:
             self._number += 1
             number = self._number
-        self._write(["call", number, time.monotonic_ns(), verb, arguments])
-        outcome = Outcome()
+        self._write(["call", number, time.monotonic_ns(), method, arguments])
+        result = CallResult()
         try:
-            yield outcome
+            yield result
         except Exception as error:
             self._write(["error", number, time.monotonic_ns(), type(error).__name__, str(error)[:300]])
             raise
-        self._write(["done", number, time.monotonic_ns(), outcome.result])
+        self._write(["done", number, time.monotonic_ns(), result.result])
 
     def _write(self, line: list[Any]) -> None:
         os.write(self._file, json.dumps(line, separators=(",", ":")).encode() + b"\n")
 
 
 def read_history(folder: Path) -> list[Call]:
-    """Read the histories of all processes; a last line that was not finished was not written."""
+    """Read the histories of all processes, without unfinished last lines."""
     return [call for path in sorted(folder.glob("*.jsonl")) for call in _read_file(path)]
 
 

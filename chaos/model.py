@@ -1,8 +1,8 @@
-"""One task as it must behave when calls come one after the other; the lease may run out in between.
+"""The model: how one task behaves when calls follow one after the other. Its lease may expire in between.
 
-Nothing here knows how converge-redis works, only what its interface promises. Times are whole nanoseconds of
-the machine's monotonic clock, and a state says "not before": the model schedules everything as early as it
-can, which allows whatever any other schedule would.
+The model knows only what the public interface promises, not how converge-redis works. Times are nanoseconds
+of the machine's monotonic clock. A state has the earliest possible times: the model schedules everything as
+early as possible, which allows all that any other schedule would.
 """
 
 from collections.abc import Iterator
@@ -12,60 +12,60 @@ from typing import Any, Literal, NamedTuple
 from chaos.history import NEVER
 
 SLACK = 5_000_000
-"""Nanoseconds by which the server's clock may disagree with ours, in what a history spans."""
+"""Nanoseconds by which the server's clock may differ from ours within a history."""
 
 Kind = Literal["submit", "claim", "extend", "report", "release", "fail", "cancel", "read"]
-Ending = Literal["done", "refused", "unknown"]
+Outcome = Literal["done", "refused", "unknown"]
 
 TERMINAL = frozenset({"completed", "failed", "cancelled"})
 
 
 @dataclass(slots=True, frozen=True)
 class Op:
-    """What one call did, or tried to do, to one task.
+    """The operation of one call on one task.
 
     Attributes:
-        kind: What.
-        ending: ``"done"``; ``"refused"``: told that it changed nothing; ``"unknown"``: it may have
-            happened or not, at any time after it was begun.
-        begun: When the call was sent, at the earliest.
-        ended: When it had returned; `NEVER` when unknown.
-        agent: Who acts.
-        token: The claim token that it acts with, or got; None: none is known.
-        value: The result of a report, the reason of a failure, or the state that was read.
-        seconds_ns: The delay of a submit or a release.
-        who: The call, for people.
-        once: Whether it was surely sent only once: a call that was sent again may take effect late.
+        kind: The kind of operation.
+        outcome: ``"done"``; ``"refused"``: it changed nothing; ``"unknown"``: it took effect at any time
+            after its start, or never.
+        started: The earliest time at which the call was sent.
+        ended: The time when it had returned; `NEVER` when unknown.
+        agent: The acting agent.
+        token: The claim token of the call or its result; None: unknown.
+        value: The result of a report, the reason of a failure, or the task that was read.
+        delay: The delay of a submit or a release.
+        label: The name of the call in messages.
+        sent_once: Whether it was surely sent only once: a call that was retried may take effect late.
     """
 
     kind: Kind
-    ending: Ending
-    begun: int
+    outcome: Outcome
+    started: int
     ended: int = NEVER
     agent: str | None = None
     token: int | None = None
     value: Any = None
     delay: int = 0
-    who: str = ""
-    once: bool = True
+    label: str = ""
+    sent_once: bool = True
 
     @property
     def holder(self) -> tuple[str | None, int | None]:
-        """Who acts, and with which claim."""
+        """The acting agent and its claim token."""
         return self.agent, self.token
 
 
 class State(NamedTuple):
-    """What is known of the task at one moment.
+    """A possible state of the task.
 
     Attributes:
         status: ``"absent"``, ``"pending"``, ``"held"``, or a terminal state.
-        agent: Who holds it, or has finished it.
-        token: The claim token of that; None: not known.
+        agent: The agent that holds it or has finished it.
+        token: The claim token of that agent; None: unknown.
         last_token: The largest token so far.
         value: The result.
-        until: Held: when the lease may run out, at the earliest. Pending: when it may be claimed.
-        now: The time, at the earliest.
+        until: Held: the earliest end of the lease. Pending: the earliest time of the next claim.
+        now: The earliest current time.
     """
 
     status: str = "absent"
@@ -77,7 +77,7 @@ class State(NamedTuple):
     now: int = 0
 
     def held_by(self, op: Op) -> bool:
-        """Tell whether the op's agent and token are those of the claim."""
+        """Return whether the agent and token of an operation are those of the claim."""
         if self.status != "held" or self.agent != op.agent:
             return False
         if self.token is None:
@@ -85,8 +85,8 @@ class State(NamedTuple):
         return op.token in {None, self.token}
 
 
-class Seen(NamedTuple):
-    """A task as it was read."""
+class ReadTask(NamedTuple):
+    """A task as a call returned it."""
 
     status: str
     agent: str | None
@@ -94,45 +94,45 @@ class Seen(NamedTuple):
     value: Any
 
 
-def steps(state: State, op: Op, lease: int) -> Iterator[State]:
-    """Give the states that one operation may leave.
+def next_states(state: State, op: Op, lease: int) -> Iterator[State]:
+    """Yield the states that an operation may lead to.
 
     Args:
         state: The state before.
-        op: The operation; what it was told must be true.
+        op: The operation; its recorded outcome must be possible.
         lease: The length of the task's lease.
     """
     befores = [state]
     if state.status == "held":
-        over = max(state.now, state.until - SLACK)
-        befores.append(state._replace(status="pending", agent=None, token=None, until=0, now=over))
+        expired = max(state.now, state.until - SLACK)
+        befores.append(state._replace(status="pending", agent=None, token=None, until=0, now=expired))
     for before in befores:
         for after in _apply(before, op, lease):
-            moment = max(before.now, op.begun, after.now)
+            moment = max(before.now, op.started, after.now)
             if moment <= op.ended:
                 yield after._replace(now=moment)
 
 
 def _apply(state: State, op: Op, lease: int) -> Iterator[State]:
-    at = max(state.now, op.begun)
+    at = max(state.now, op.started)
     match op.kind:
         case "submit":
             if state.status == "absent":
                 yield state._replace(status="pending", until=at + op.delay)
-            elif op.ending == "done":
+            elif op.outcome == "done":
                 yield state
         case "claim":
             yield from _claim(state, op, lease, at)
         case "read":
             yield from _read(state, op.value)
         case "cancel":
-            if op.ending == "refused":
+            if op.outcome == "refused":
                 if state.status in TERMINAL or state.status == "absent":
                     yield state
             elif state.status in {"pending", "held"}:
                 yield state._replace(status="cancelled", value=None)
         case _:
-            yield from _act_as_holder(state, op, lease, at)
+            yield from _apply_by_holder(state, op, lease, at)
 
 
 def _claim(state: State, op: Op, lease: int, at: int) -> Iterator[State]:
@@ -148,35 +148,35 @@ def _claim(state: State, op: Op, lease: int, at: int) -> Iterator[State]:
         )
 
 
-def _read(state: State, seen: Seen | None) -> Iterator[State]:
-    if seen is None:
+def _read(state: State, task: ReadTask | None) -> Iterator[State]:
+    if task is None:
         if state.status == "absent":
             yield state
-    elif seen.status not in TERMINAL:
-        # A claim whose answer was lost is not in the history, so a task may be held that seems to be pending.
+    elif task.status not in TERMINAL:
+        # A claim whose reply was lost is not in the history, so a task may be held that seems to be pending.
         if state.status in {"pending", "held"}:
             yield state
-    elif seen.status == state.status:
-        finisher = (state.agent, state.token or seen.token, state.value) == (
-            seen.agent,
-            seen.token,
-            seen.value,
+    elif task.status == state.status:
+        finisher = (state.agent, state.token or task.token, state.value) == (
+            task.agent,
+            task.token,
+            task.value,
         )
-        if finisher or seen.status == "cancelled":
+        if finisher or task.status == "cancelled":
             yield state
 
 
-def _act_as_holder(state: State, op: Op, lease: int, at: int) -> Iterator[State]:
-    if op.ending == "refused":
+def _apply_by_holder(state: State, op: Op, lease: int, at: int) -> Iterator[State]:
+    if op.outcome == "refused":
         if not state.held_by(op):
             yield state
     elif state.held_by(op):
-        yield from _act(state._replace(token=op.token or state.token), op, lease, at)
-    elif op.kind == "report" and op.ending == "done" and _repeats(state, op):
+        yield from _change(state._replace(token=op.token or state.token), op, lease, at)
+    elif op.kind == "report" and op.outcome == "done" and _repeats(state, op):
         yield state
 
 
-def _act(state: State, op: Op, lease: int, at: int) -> Iterator[State]:
+def _change(state: State, op: Op, lease: int, at: int) -> Iterator[State]:
     last = max(state.last_token, state.token or 0)
     if op.kind == "extend":
         yield state._replace(until=at + lease, last_token=last)
@@ -188,6 +188,6 @@ def _act(state: State, op: Op, lease: int, at: int) -> Iterator[State]:
 
 
 def _repeats(state: State, op: Op) -> bool:
-    """Tell whether a report is the one that was accepted before, made again."""
+    """Return whether a report repeats the one that was accepted."""
     is_holder = state.agent == op.agent and (op.token is None or state.token in {None, op.token})
     return state.status == "completed" and is_holder and state.value == op.value

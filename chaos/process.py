@@ -1,6 +1,6 @@
-"""One process of the fleet: several agents that share a store, blocking in threads or on asyncio.
+"""One process of the fleet: several agents that share a store, in threads or on asyncio.
 
-``python -m chaos.process '{"role": "worker", …}'``; SIGTERM asks it to end.
+``python -m chaos.process '{"role": "worker", …}'``; SIGTERM ends it.
 """
 
 import asyncio
@@ -15,8 +15,8 @@ from pathlib import Path
 from random import Random
 from typing import Literal, Self
 
-from chaos.acts import Program, run, run_async
 from chaos.history import Recorder
+from chaos.programs import Program, run, run_async
 from chaos.submitter import Submitter
 from chaos.waiter import waiter
 from chaos.worker import Worker
@@ -32,21 +32,21 @@ Style = Literal["sync", "async"]
 
 
 @dataclass(frozen=True)
-class Orders:
-    """What a process is to do.
+class ProcessOptions:
+    """The options of a process.
 
     Attributes:
-        role: What it is.
-        name: Its name, which no other process ever has.
-        style: Whether it blocks.
-        url: Where the server is.
-        folder: Where histories are.
-        seed: What decides what it does.
-        agents: How many agents it has.
-        tasks: Submitter: how many tasks. Waiter: unused.
-        seconds: Submitter: how long that takes.
-        together: Submitter: the most tasks at a time.
-        task_ids: Waiter: what to wait for.
+        role: Its role.
+        name: Its name, which no other process has.
+        style: Whether its agents use blocking or asyncio managers.
+        url: The server's URL.
+        folder: The folder of the histories.
+        seed: The seed of its random choices.
+        agents: The number of its agents.
+        tasks: Submitter: the number of tasks.
+        seconds: Submitter: the seconds over which it submits them.
+        max_batch: Submitter: the most tasks per call.
+        task_ids: Waiter: the tasks to wait for.
     """
 
     role: Role
@@ -58,16 +58,16 @@ class Orders:
     agents: int = 1
     tasks: int = 0
     seconds: float = 0.0
-    together: int = 1
+    max_batch: int = 1
     task_ids: tuple[str, ...] = ()
 
-    def written(self) -> str:
-        """Return the orders as text."""
+    def to_json(self) -> str:
+        """Return the options as JSON."""
         return json.dumps(asdict(self))
 
     @classmethod
-    def read(cls, text: str) -> Self:
-        """Read orders from text."""
+    def from_json(cls, text: str) -> Self:
+        """Make options from JSON."""
         return cls(**json.loads(text))
 
     def programs(self, stopped: threading.Event) -> list[Program]:
@@ -84,39 +84,39 @@ class Orders:
                 )
             elif self.role == "submitter":
                 programs.append(
-                    Submitter(self.name, random, self.tasks, self.seconds, self.together).program()
+                    Submitter(self.name, random, self.tasks, self.seconds, self.max_batch).program()
                 )
             else:
-                verb = "wait" if self.style == "sync" else "wait_until_done"
-                programs.append(waiter(self.task_ids[number :: self.agents], random, stopped.is_set, verb))
+                method = "wait" if self.style == "sync" else "wait_until_done"
+                programs.append(waiter(self.task_ids[number :: self.agents], random, stopped.is_set, method))
         return programs
 
 
-def carry_out(orders: Orders, recorder: Recorder, stopped: threading.Event) -> None:
-    """Run a blocking process's programs, each in a thread."""
-    with RedisStore.from_url(orders.url, NAMESPACE, socket_timeout=SOCKET_TIMEOUT) as store:
+def run_blocking(options: ProcessOptions, recorder: Recorder, stopped: threading.Event) -> None:
+    """Run the programs of a process with blocking managers, each in a thread."""
+    with RedisStore.from_url(options.url, NAMESPACE, socket_timeout=SOCKET_TIMEOUT) as store:
         manager = TaskManager(store)
-        programs = orders.programs(stopped)
+        programs = options.programs(stopped)
         with ThreadPoolExecutor(len(programs)) as threads:
             for future in [threads.submit(run, program, manager, recorder) for program in programs]:
                 future.result()
 
 
-async def carry_out_async(orders: Orders, recorder: Recorder, stopped: threading.Event) -> None:
-    """Run the programs of a process on asyncio together."""
-    store = AsyncRedisStore.from_url(orders.url, NAMESPACE, socket_timeout=SOCKET_TIMEOUT)
+async def run_asyncio(options: ProcessOptions, recorder: Recorder, stopped: threading.Event) -> None:
+    """Run the programs of a process with asyncio managers, concurrently."""
+    store = AsyncRedisStore.from_url(options.url, NAMESPACE, socket_timeout=SOCKET_TIMEOUT)
     try:
         await asyncio.gather(
-            *(run_async(program, AsyncTaskManager(store), recorder) for program in orders.programs(stopped))
+            *(run_async(program, AsyncTaskManager(store), recorder) for program in options.programs(stopped))
         )
     finally:
         await store.aclose()
 
 
-def open_namespace(orders: Orders, recorder: Recorder) -> None:
-    """Agree on the namespace; as often as it takes, since faults may begin at once."""
+def open_namespace(options: ProcessOptions, recorder: Recorder) -> None:
+    """Open the namespace; retry until it succeeds, since faults may begin at once."""
     while True:
-        store = RedisStore.from_url(orders.url, NAMESPACE, socket_timeout=SOCKET_TIMEOUT)
+        store = RedisStore.from_url(options.url, NAMESPACE, socket_timeout=SOCKET_TIMEOUT)
         try:
             with recorder.call("open"):
                 store.open()
@@ -129,16 +129,16 @@ def open_namespace(orders: Orders, recorder: Recorder) -> None:
 
 
 def main() -> None:
-    """Do what the orders say."""
-    orders = Orders.read(sys.argv[1])
+    """Run the process."""
+    options = ProcessOptions.from_json(sys.argv[1])
     stopped = threading.Event()
     signal.signal(signal.SIGTERM, lambda _number, _frame: stopped.set())
-    recorder = Recorder(Path(orders.folder), orders.name)
-    open_namespace(orders, recorder)
-    if orders.style == "sync":
-        carry_out(orders, recorder, stopped)
+    recorder = Recorder(Path(options.folder), options.name)
+    open_namespace(options, recorder)
+    if options.style == "sync":
+        run_blocking(options, recorder, stopped)
     else:
-        asyncio.run(carry_out_async(orders, recorder, stopped))
+        asyncio.run(run_asyncio(options, recorder, stopped))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""From the calls of a whole history to the operations on each task."""
+"""The projection of a history: from the calls of all processes to the operations on each task."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chaos.history import NEVER, Call
-from chaos.model import Ending, Kind, Op, Seen
+from chaos.model import Kind, Op, Outcome, ReadTask
 
-ONCE_NS = 25_000_000
-"""A call that was answered sooner was sent once: converge-redis pauses for so long before it sends again."""
+RETRY_PAUSE_NS = 25_000_000
+"""The shortest pause of converge-redis before a retry: a call that returned sooner was sent once."""
 
 NANOSECONDS = 1_000_000_000
 
-_HOLDERS: dict[str, Kind] = {
+_HOLDER_KINDS: dict[str, Kind] = {
     "extend_claim": "extend",
     "report": "report",
     "release": "release",
@@ -25,36 +25,36 @@ _UNANSWERED = {"StoreUnavailableError", "StoreClosedError"}
 
 @dataclass(slots=True)
 class TaskHistory:
-    """All that happened to one task.
+    """The history of one task.
 
     Attributes:
-        id: The task.
+        id: The task's id.
         lease: The length of its lease, in nanoseconds.
-        ops: What was done to it.
-        final: How it was found at the end; None: not at all.
+        ops: The operations on it.
+        final: The task as read at the end; None: there was none.
     """
 
     id: str
     lease: int = 0
     ops: list[Op] = field(default_factory=list)
-    final: Seen | None = None
+    final: ReadTask | None = None
 
-    def of(self, kind: Kind, ending: Ending = "done") -> list[Op]:
-        """Return the operations of one kind and ending, by their ends."""
-        found = [op for op in self.ops if op.kind == kind and op.ending == ending]
+    def of(self, kind: Kind, outcome: Outcome = "done") -> list[Op]:
+        """Return the operations of one kind and outcome, ordered by their ends."""
+        found = [op for op in self.ops if op.kind == kind and op.outcome == outcome]
         return sorted(found, key=lambda op: op.ended)
 
 
 def project(calls: Iterable[Call]) -> dict[str, TaskHistory]:
-    """Sort what was done by task."""
+    """Return the history of each task by id."""
     ops: dict[str, list[Op]] = defaultdict(list)
     leases: dict[str, int] = {}
-    finals: dict[str, Seen | None] = {}
+    finals: dict[str, ReadTask | None] = {}
     for call in calls:
-        if call.verb in {"submit", "submit_many"}:
+        if call.method in {"submit", "submit_many"}:
             leases.update({task_id: round(lease * NANOSECONDS) for task_id, lease in call.arguments["tasks"]})
-        elif call.verb == "final":
-            finals |= {task_id: _seen(row) for task_id, row in call.result.items()}
+        elif call.method == "final":
+            finals |= {task_id: _read_task(row) for task_id, row in call.result.items()}
         for task_id, op in _ops_of(call):
             ops[task_id].append(op)
     return {
@@ -64,62 +64,70 @@ def project(calls: Iterable[Call]) -> dict[str, TaskHistory]:
 
 
 def _ops_of(call: Call) -> Iterator[tuple[str, Op]]:
-    match call.verb:
+    match call.method:
         case "submit" | "submit_many":
             delay = round(call.arguments.get("delay", 0.0) * NANOSECONDS)
             for task_id, _ in call.arguments["tasks"]:
-                yield from _changed(call, task_id, "submit", delay=delay)
+                yield from _change(call, task_id, "submit", delay=delay)
         case "claim_next" if call.result:
             for task_id, token, claimed in call.result:
-                # The server tells when the claim began: a call that waited first began long before.
-                begun = claimed if call.begun <= claimed <= call.ended else call.begun
+                # The server's time of the claim, since a call that waited started long before.
+                started = claimed if call.started <= claimed <= call.ended else call.started
                 agent = call.arguments["agent_id"]
-                yield task_id, Op("claim", "done", begun, call.ended, agent, token, who=call.who)
+                yield task_id, Op("claim", "done", started, call.ended, agent, token, label=call.label)
         case "claim" if call.result is True:
             agent = call.arguments["agent_id"]
-            yield call.arguments["task_id"], Op("claim", "done", call.begun, call.ended, agent, who=call.who)
+            yield (
+                call.arguments["task_id"],
+                Op("claim", "done", call.started, call.ended, agent, label=call.label),
+            )
         case "cancel_task":
-            yield from _changed(call, call.arguments["task_id"], "cancel")
+            yield from _change(call, call.arguments["task_id"], "cancel")
         case "wait" | "wait_until_done" if call.result:
-            seen = _seen(call.result)
-            task_id = call.arguments["task_id"]
-            yield task_id, Op("read", "done", call.begun, call.ended, value=seen, who=call.who)
+            yield call.arguments["task_id"], _read(call, call.result)
         case "final":
             for task_id, row in call.result.items():
-                yield task_id, Op("read", "done", call.begun, call.ended, value=_seen(row), who=call.who)
-        case verb if verb in _HOLDERS:
+                yield task_id, _read(call, row)
+        case method if method in _HOLDER_KINDS:
             value = call.arguments.get("result", call.arguments.get("reason"))
             delay = round(call.arguments.get("delay", 0.0) * NANOSECONDS)
             task_id = call.arguments["task_id"]
-            yield from _changed(call, task_id, _HOLDERS[verb], value=value, delay=delay)
+            yield from _change(call, task_id, _HOLDER_KINDS[method], value=value, delay=delay)
 
 
-def _changed(
+def _read(call: Call, row: Any) -> Op:
+    return Op("read", "done", call.started, call.ended, value=_read_task(row), label=call.label)
+
+
+def _change(
     call: Call, task_id: str, kind: Kind, value: Any = None, delay: int = 0
 ) -> Iterator[tuple[str, Op]]:
-    once = call.ended - call.begun < ONCE_NS
-    ending = _ending(call, kind, once)
-    if ending is None:
+    sent_once = call.ended - call.started < RETRY_PAUSE_NS
+    outcome = _outcome(call, kind, sent_once)
+    if outcome is None:
         return
-    ended = NEVER if ending == "unknown" else call.ended
+    ended = NEVER if outcome == "unknown" else call.ended
     agent, token = call.arguments.get("agent_id"), call.arguments.get("claim_token")
-    yield task_id, Op(kind, ending, call.begun, ended, agent, token, value, delay, call.who, once)
+    yield (
+        task_id,
+        Op(kind, outcome, call.started, ended, agent, token, value, delay, call.label, sent_once),
+    )
 
 
-def _ending(call: Call, kind: Kind, once: bool) -> Ending | None:
-    """Tell how a call ended; None: it surely had no effect, and says nothing about the task."""
+def _outcome(call: Call, kind: Kind, sent_once: bool) -> Outcome | None:
+    """Return the outcome of a call; None: it surely had no effect, and shows nothing about the task."""
     if call.error is None and call.ended != NEVER:
         return "done" if call.result is not False else "refused"
     if call.error is None or call.error in _UNANSWERED:
         return "unknown"
     if call.error in _REFUSALS:
-        # The record remembers its last four calls. So a release that was sent again after four others may be
-        # told that the claim is lost, which is true: by this very call.
-        return "unknown" if kind == "release" and not once else "refused"
+        # The record remembers its last four calls. So a release that is retried after four others may get
+        # ClaimLostError, which is true: this very call has ended the claim.
+        return "unknown" if kind == "release" and not sent_once else "refused"
     if call.error == "StoreFullError":
-        return None if once else "unknown"  # what was sent before may have had its effect
+        return None if sent_once else "unknown"  # an earlier attempt may have taken effect
     return "unknown"
 
 
-def _seen(row: Any) -> Seen | None:
-    return None if row is None else Seen(*row)
+def _read_task(row: Any) -> ReadTask | None:
+    return None if row is None else ReadTask(*row)

@@ -1,4 +1,4 @@
-"""One round: a fleet works under faults, then in peace until nothing is left, and is held to account."""
+"""A round: a fleet works under faults, then without faults until all tasks have ended; then it is checked."""
 
 import time
 from collections import Counter
@@ -8,36 +8,36 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from chaos.acts import seen
 from chaos.checker import check
 from chaos.faults import Faults
 from chaos.fleet import Fleet
 from chaos.history import Recorder, read_history
 from chaos.invariants import Violation
-from chaos.process import NAMESPACE, Orders, Role, Style
+from chaos.process import NAMESPACE, ProcessOptions, Role, Style
+from chaos.programs import task_fields
 from chaos.proxy import Proxy
 from chaos.server import Server
 from converge_redis import RedisStore, TaskManager
 from converge_redis.server.embedded import AppendFsync
 
-READ_TOGETHER = 500
-DRAIN_SECONDS = 40.0
-WAITED_FOR = 8
-"""One of so many tasks has somebody who waits for it."""
+TASKS_PER_READ = 500
+DRAIN_SECONDS = 120.0
+WAIT_FOR_EVERY = 8
+"""A waiter waits for every eighth task."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a round is to be.
+    """The plan of a round.
 
     Attributes:
-        seed: What decides all.
-        tasks: How many tasks are submitted.
-        seconds: How long that takes at least.
-        limit: The most seconds under faults.
+        seed: The seed of all random choices.
+        tasks: The number of tasks.
+        seconds: The seconds over which they are submitted, without faults.
+        limit: The most seconds with faults.
         fsync: The server's ``appendfsync``.
         workers: The number of worker processes.
-        folder: Where everything is written.
+        folder: The folder for all files.
     """
 
     seed: str
@@ -50,8 +50,14 @@ class Plan:
 
 
 @dataclass
-class Account:
-    """What came of a round."""
+class RoundResult:
+    """The result of a round.
+
+    Attributes:
+        faults: The number of faults by kind.
+        counts: The number of calls and tasks by kind.
+        violations: All violations.
+    """
 
     faults: Counter[str] = field(default_factory=Counter)
     counts: Counter[str] = field(default_factory=Counter)
@@ -59,10 +65,13 @@ class Account:
 
 
 class Round:
-    """Carries a plan out.
+    """Runs a plan.
 
     Args:
         plan: The plan.
+
+    Attributes:
+        faults: The faults.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -75,51 +84,51 @@ class Round:
         self._server.start()
         self._proxy = Proxy(self._server.port, Random(f"{plan.seed}/proxy"))
         self._fleet = Fleet(logs)
-        self._faults = Faults(self._server, self._proxy, self._fleet, Random(f"{plan.seed}/faults"))
-        self._account = Account()
+        self.faults = Faults(self._server, self._proxy, self._fleet, Random(f"{plan.seed}/faults"))
+        self._result = RoundResult()
 
-    def run(self) -> Account:
-        """Carry it out, and return what came of it."""
+    def run(self) -> RoundResult:
+        """Run the plan, and check the history."""
         try:
             self._start()
-            self._break_things()
+            self._inject_faults()
             quiet_at = self._drain()
-            self._read_all()
+            self._read_all_tasks()
         finally:
             self._fleet.close()
             self._proxy.close()
             self._server.stop()
-        verdict = check(read_history(self._history), quiet_at)
-        account = self._account
-        account.counts = verdict.counts
-        account.violations += verdict.violations
-        account.violations += [Violation("process", "", failure) for failure in self._fleet.failed()]
-        account.faults = self._faults.counts + self._proxy.effects
-        return account
+        checked = check(read_history(self._history), quiet_at)
+        result = self._result
+        result.counts = checked.counts
+        result.violations += checked.violations
+        result.violations += [Violation("process", "", failure) for failure in self._fleet.failed()]
+        result.faults = self.faults.counts + self._proxy.effects
+        return result
 
     def _start(self) -> None:
         plan = self._plan
         half = plan.tasks // 2
         submitters = [
-            self._orders("submitter", "single", "sync", tasks=plan.tasks - half, together=1),
-            self._orders("submitter", "many", "async", tasks=half, together=40),
+            self._options("submitter", "single", "sync", tasks=plan.tasks - half, max_batch=1),
+            self._options("submitter", "many", "async", tasks=half, max_batch=40),
         ]
-        names = [(self._fleet.start(orders).orders.name, orders.tasks) for orders in submitters]
-        ids = [f"{name}-{number:06d}" for name, tasks in names for number in range(0, tasks, WAITED_FOR)]
+        names = [(self._fleet.start(options).options.name, options.tasks) for options in submitters]
+        ids = [f"{name}-{number:06d}" for name, tasks in names for number in range(0, tasks, WAIT_FOR_EVERY)]
         ids.sort(key=lambda task_id: task_id.rpartition("-")[2])
-        self._fleet.start(self._orders("waiter", "waits", "sync", agents=6, task_ids=tuple(ids[::2])))
-        self._fleet.start(self._orders("waiter", "awaits", "async", agents=24, task_ids=tuple(ids[1::2])))
+        self._fleet.start(self._options("waiter", "waits", "sync", agents=6, task_ids=tuple(ids[::2])))
+        self._fleet.start(self._options("waiter", "awaits", "async", agents=24, task_ids=tuple(ids[1::2])))
         for number in range(plan.workers):
-            orders = (
-                self._orders("worker", f"w{number}", "async", agents=8)
+            options = (
+                self._options("worker", f"w{number}", "async", agents=8)
                 if number % 3 == 2
-                else self._orders("worker", f"w{number}", "sync", agents=3)
+                else self._options("worker", f"w{number}", "sync", agents=3)
             )
-            self._fleet.start(orders)
+            self._fleet.start(options)
 
-    def _orders(self, role: Role, name: str, style: Style, **more: Any) -> Orders:
+    def _options(self, role: Role, name: str, style: Style, **more: Any) -> ProcessOptions:
         plan = self._plan
-        return Orders(
+        return ProcessOptions(
             role,
             name,
             style,
@@ -130,39 +139,40 @@ class Round:
             **more,
         )
 
-    def _break_things(self) -> None:
-        """Break something now and then, until all is submitted and every kind of fault has been."""
-        ends = time.monotonic() + self._plan.limit
-        while time.monotonic() < ends:
-            everything = len(self._faults.counts) == len(self._faults.kinds)
-            if everything and not self._fleet.running("submitter"):
+    def _inject_faults(self) -> None:
+        """Inject faults until all tasks are submitted and each kind of fault was injected."""
+        deadline = time.monotonic() + self._plan.limit
+        while time.monotonic() < deadline:
+            if self.faults.is_complete and not self._fleet.running("submitter"):
                 break
-            time.sleep(self._faults.pause())
-            self._faults.go_on()
-            self._faults.counts["worker crashed in the middle of its work"] = self._fleet.replace_crashed()
-        self._faults.end()
+            time.sleep(self.faults.pause())
+            self.faults.inject_next()
+            self.faults.counts["worker crashed in the middle of its work"] = self._fleet.replace_crashed()
+        self.faults.undo_all()
 
     def _drain(self) -> int:
-        """Let the fleet finish in peace; returns when it had."""
-        late = _until(lambda: not self._fleet.running("submitter"), DRAIN_SECONDS)
+        """Wait without faults until all tasks have ended; return the time when they had."""
+        late = not _wait_until(lambda: not self._fleet.running("submitter"), DRAIN_SECONDS)
         with RedisStore.from_url(self._server.url, NAMESPACE) as store:
             manager = TaskManager(store)
 
-            def all_done() -> bool:
+            def all_ended() -> bool:
                 self._fleet.replace_crashed()
                 counts = manager.counts()
                 return counts["pending"] + counts["assigned"] + counts["running"] == 0
 
-            if late or _until(all_done, DRAIN_SECONDS):
-                self._violated("not_drained", f"{manager.counts()} after {DRAIN_SECONDS} s in peace")
+            if late or not _wait_until(all_ended, DRAIN_SECONDS):
+                self._add_violation(
+                    "not_drained", f"{manager.counts()} after {DRAIN_SECONDS:.0f} s without faults"
+                )
         quiet_at = time.monotonic_ns()
         for role in ("waiter", "worker", "submitter"):
             for failure in self._fleet.end(role):
-                self._violated("process", failure)
+                self._add_violation("process", failure)
         return quiet_at
 
-    def _read_all(self) -> None:
-        """Read what is stored at the end, and audit it."""
+    def _read_all_tasks(self) -> None:
+        """Read all tasks at the end, and audit the store."""
         recorder = Recorder(self._history, "main")
         with RedisStore.from_url(self._server.url, NAMESPACE) as store:
             manager = TaskManager(store)
@@ -174,28 +184,30 @@ class Round:
             submitted = {
                 task_id
                 for call in read_history(self._history)
-                if call.verb in {"submit", "submit_many"}
+                if call.method in {"submit", "submit_many"}
                 for task_id, _ in call.arguments["tasks"]
             }
             ids = sorted(stored | submitted)
-            for first in range(0, len(ids), READ_TOGETHER):
-                chunk = ids[first : first + READ_TOGETHER]
-                with recorder.call("final") as outcome:
-                    tasks = manager.get_tasks(chunk)
-                    outcome.result = {task_id: seen(task) for task_id, task in zip(chunk, tasks, strict=True)}
+            for first in range(0, len(ids), TASKS_PER_READ):
+                batch = ids[first : first + TASKS_PER_READ]
+                with recorder.call("final") as call:
+                    tasks = manager.get_tasks(batch)
+                    call.result = {
+                        task_id: task_fields(task) for task_id, task in zip(batch, tasks, strict=True)
+                    }
             for violation in manager.audit():
-                self._violated("audit", str(violation))
+                self._add_violation("audit", str(violation))
         recorder.close()
 
-    def _violated(self, kind: str, detail: str) -> None:
-        self._account.violations.append(Violation(kind, "", detail))
+    def _add_violation(self, kind: str, detail: str) -> None:
+        self._result.violations.append(Violation(kind, "", detail))
 
 
-def _until(condition: Callable[[], bool], seconds: float) -> bool:
-    """Wait for something; tell whether it took too long."""
-    ends = time.monotonic() + seconds
+def _wait_until(condition: Callable[[], bool], seconds: float) -> bool:
+    """Wait until a condition holds; return False if it does not within some seconds."""
+    deadline = time.monotonic() + seconds
     while not condition():
-        if time.monotonic() > ends:
-            return True
+        if time.monotonic() > deadline:
+            return False
         time.sleep(0.1)
-    return False
+    return True

@@ -1,4 +1,4 @@
-"""The server under test: real, with an append-only file, on one port; killed and started anew."""
+"""The server under test: an embedded server with an append-only file, which is killed and restarted."""
 
 import os
 import signal
@@ -19,11 +19,11 @@ FLUSH_SECONDS = 2.0
 
 
 class Server:
-    """A server that keeps its port and its data over a kill.
+    """A server that keeps its port and its data when it is killed.
 
     Args:
-        folder: Where its data are.
-        appendfsync: When they are flushed to disk.
+        folder: The folder of its data.
+        appendfsync: When the data is flushed to disk.
     """
 
     def __init__(self, folder: Path, appendfsync: AppendFsync) -> None:
@@ -37,44 +37,44 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Where it listens, without a proxy."""
+        """Its URL, without the proxy."""
         return f"redis://127.0.0.1:{self.port}/0"
 
     def client(self) -> redis.Redis:
-        """Return a connection of the suite's own, which no fault touches."""
+        """Return a client of the main process, whose connection no fault affects."""
         if self._client is None:
             self._client = redis.Redis.from_url(self.url, retry=Retry(NoBackoff(), 0), socket_timeout=10.0)
         return self._client
 
     def start(self) -> None:
-        """Start it, and wait until it has read its data."""
+        """Start it, and wait until it has loaded its data."""
         self._server.start()
 
     def kill(self, random: Random) -> None:
         """Kill it with SIGKILL.
 
-        With ``everysec``, a server whose disk is busy with a flush puts off its writes for up to two seconds,
-        and acknowledges them before. That is lost with the process, and known; so the kill waits for the end
-        of a flush. With ``always``, nothing is put off.
+        With ``everysec``, a server whose disk is busy with a flush delays writes for up to two seconds, but
+        acknowledges them at once. These are lost with the process, which is documented behaviour; so wait
+        until no flush is pending. With ``always``, no write is delayed.
         """
         if self._appendfsync == "everysec":
-            ends = time.monotonic() + FLUSH_SECONDS
-            while self.client().info("persistence")["aof_pending_bio_fsync"] and time.monotonic() < ends:
+            deadline = time.monotonic() + FLUSH_SECONDS
+            while self.client().info("persistence")["aof_pending_bio_fsync"] and time.monotonic() < deadline:
                 pass
         time.sleep(random.uniform(0.0, 0.0005))
         os.kill(self._server.pid, signal.SIGKILL)
         self._server.wait()
         self.client().close()
 
-    def pause(self) -> None:
-        """Stop it where it stands."""
+    def suspend(self) -> None:
+        """Suspend it (SIGSTOP)."""
         os.kill(self._server.pid, signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let it go on."""
+        """Resume it (SIGCONT)."""
         os.kill(self._server.pid, signal.SIGCONT)
 
     def stop(self) -> None:
-        """End it."""
+        """Stop it."""
         self.client().close()
         self._server.stop()

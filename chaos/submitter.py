@@ -1,30 +1,30 @@
-"""A submitter: brings tasks in, at a steady pace, and again where it was not told that they are stored."""
+"""A submitter: submits tasks at a steady rate, and retries those that were not acknowledged."""
 
 import time
 from collections.abc import Generator, Iterator, Sequence
 from random import Random
 from typing import Any
 
-from chaos.acts import Act, Pause, Program, act
+from chaos.programs import Pause, Program, Request, request
 from converge_redis import Task
 from converge_redis.errors import ConvergeError
 
 LEASES = (1.0, 1.3, 2.0)
 TOPICS = (None, None, "a", "b")
 
-Procedure = Generator[Act | Pause, Any, bool]
+Procedure = Generator[Request | Pause, Any, bool]
 
 
 class Submitter:
-    """One submitter's program.
+    """The program of a submitter.
 
     Args:
-        name: Its name; its tasks are called ``<name>-000000`` and so on.
-        random: What decides what it does.
-        tasks: How many tasks it submits.
-        seconds: How long it takes if nothing comes in between.
-        together: The most tasks that it submits together; 1: it uses ``submit``.
-        leases: The lengths that leases may have.
+        name: Its name; its tasks are ``<name>-000000`` and so on.
+        random: Makes its choices.
+        tasks: The number of tasks.
+        seconds: The seconds over which it submits them, without faults.
+        max_batch: The most tasks per call; 1: it uses ``submit``.
+        leases: The possible lengths of leases.
     """
 
     def __init__(
@@ -33,32 +33,32 @@ class Submitter:
         random: Random,
         tasks: int,
         seconds: float,
-        together: int,
+        max_batch: int,
         leases: Sequence[float] = LEASES,
     ) -> None:
         self._name = name
         self._random = random
         self._tasks = tasks
-        self._pace = seconds / tasks
-        self._together = together
+        self._interval = seconds / tasks
+        self._max_batch = max_batch
         self._leases = leases
 
     def program(self) -> Program:
         """Submit all tasks."""
         began = time.monotonic()
-        for first, tasks in self._parts():
-            ahead = began + first * self._pace - time.monotonic()
+        for first, tasks in self._batches():
+            ahead = began + first * self._interval - time.monotonic()
             if ahead > 0.005:
                 yield Pause(ahead)
-            stored = yield from self._submit(tasks)
-            if stored and self._random.random() < 0.01 * len(tasks):
+            acknowledged = yield from self._submit(tasks)
+            if acknowledged and self._random.random() < 0.01 * len(tasks):
                 yield Pause(self._random.expovariate(50))
                 yield from self._cancel(self._random.choice(tasks).id)
 
-    def _parts(self) -> Iterator[tuple[int, list[Task]]]:
+    def _batches(self) -> Iterator[tuple[int, list[Task]]]:
         first = 0
         while first < self._tasks:
-            size = min(self._random.randint(1, self._together), self._tasks - first)
+            size = min(self._random.randint(1, self._max_batch), self._tasks - first)
             yield first, [self._task(number) for number in range(first, first + size)]
             first += size
 
@@ -71,18 +71,18 @@ class Submitter:
         )
 
     def _submit(self, tasks: list[Task]) -> Procedure:
-        """Submit tasks until it is told that they are stored; seldom, leave it open."""
+        """Submit tasks until they are acknowledged; in rare cases give up after an error."""
         recorded: dict[str, Any] = {
             "tasks": [(task.id, task.constraints["claim_ttl_sec"]) for task in tasks],
         }
-        if self._together == 1:
+        if self._max_batch == 1:
             recorded["delay"] = delay = self._random.choice((0.0,) * 9 + (0.2,))
-            todo = Act("submit", {"task": tasks[0], "delay": delay}, recorded)
+            submit = Request("submit", {"task": tasks[0], "delay": delay}, recorded)
         else:
-            todo = Act("submit_many", {"tasks": tasks}, recorded)
+            submit = Request("submit_many", {"tasks": tasks}, recorded)
         while True:
             try:
-                yield todo
+                yield submit
             except ConvergeError:
                 if self._random.random() < 0.02:
                     return False
@@ -92,6 +92,6 @@ class Submitter:
 
     def _cancel(self, task_id: str) -> Program:
         try:
-            yield act("cancel_task", task_id=task_id)
+            yield request("cancel_task", task_id=task_id)
         except ConvergeError:
             return

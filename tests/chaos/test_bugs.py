@@ -1,4 +1,4 @@
-"""Bugs built in on purpose: each is found in the history that it leaves, which is clean without the bug."""
+"""Bugs planted on purpose: the checker finds each in the history, and nothing without the bug."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
@@ -7,25 +7,26 @@ from pathlib import Path
 
 import pytest
 
-from chaos.acts import Act, Program, act, run, seen
 from chaos.checker import check
 from chaos.history import Recorder, read_history
+from chaos.programs import Program, Request, request, run, task_fields
 from converge_redis import RedisStore, Task, TaskManager
 from converge_redis.core.namespace import Namespace
 from converge_redis.core.operation import Procedure
 from converge_redis.core.scripts import Script
 from converge_redis.errors import ConvergeError
+from converge_redis.notifications.listener import Listener
+from converge_redis.notifications.steps import on_listener
 from converge_redis.notifications.waiters import Observation
-from converge_redis.tasks import claim as claiming
-from converge_redis.tasks import lease as holding
-from converge_redis.tasks import settle as settling
-from converge_redis.tasks import waiters as listening
+from converge_redis.tasks import claim, lease, settle, waiters
 from converge_redis.tasks.query import get_tasks
-from tests.support.backends import Backend
+from tests.support.backends import TIMEOUT, Backend, until
 
 LEASE = 30.0
 ID = "task"
-SUBMIT = Act("submit", {"task": Task(id=ID, constraints={"claim_ttl_sec": LEASE})}, {"tasks": [(ID, LEASE)]})
+SUBMIT = Request(
+    "submit", {"task": Task(id=ID, constraints={"claim_ttl_sec": LEASE})}, {"tasks": [(ID, LEASE)]}
+)
 
 
 @contextmanager
@@ -47,7 +48,7 @@ def manager(real: Backend) -> Iterator[TaskManager]:
         yield TaskManager(store)
 
 
-Judge = Callable[[Program], set[str]]
+Check = Callable[[Program], set[str]]
 
 
 @pytest.fixture
@@ -58,96 +59,100 @@ def recorder(tmp_path: Path) -> Iterator[Recorder]:
 
 
 @pytest.fixture
-def judge(manager: TaskManager, recorder: Recorder, tmp_path: Path) -> Judge:
-    """Run a program, read the task at the end, and return the kinds of what the checker found."""
+def check_program(manager: TaskManager, recorder: Recorder, tmp_path: Path) -> Check:
+    """Run a program, read the task at the end, and return the kinds of the violations."""
 
-    def judge(program: Program) -> set[str]:
+    def check_program(program: Program) -> set[str]:
         run(program, manager, recorder)
-        with recorder.call("final") as outcome:
-            outcome.result = {ID: seen(manager.get_task(ID))}
+        with recorder.call("final") as call:
+            call.result = {ID: task_fields(manager.get_task(ID))}
         return {violation.kind for violation in check(read_history(tmp_path), quiet_at=0).violations}
 
-    return judge
+    return check_program
 
 
-def attempt(todo: Act) -> Program:
+def attempt(call: Request) -> Program:
     with suppress(ConvergeError):
-        yield todo
+        yield call
 
 
-# Claim without the check of the state
+# A claim that does not check the state
 
 
-def two_claim_one_task() -> Program:
+def two_claims_of_one_task() -> Program:
     yield SUBMIT
     for agent in ("a", "b"):
-        yield act("claim", agent_id=agent, task_id=ID)
+        yield request("claim", agent_id=agent, task_id=ID)
     for agent in ("a", "b"):
-        yield from attempt(act("report", agent_id=agent, task_id=ID, result=agent))
+        yield from attempt(request("report", agent_id=agent, task_id=ID, result=agent))
 
 
-def test_a_claim_that_checks_the_state_is_clean(judge: Judge) -> None:
-    assert judge(two_claim_one_task()) == set()
+def test_a_claim_that_checks_the_state_is_clean(check_program: Check) -> None:
+    assert check_program(two_claims_of_one_task()) == set()
 
 
-def test_a_claim_that_does_not_check_the_state_is_found(judge: Judge) -> None:
-    with broken(claiming._CLAIM, 'if record.state ~= "pending" then', "if false then"):
-        assert {"not_linearizable", "overlapping_tokens"} <= judge(two_claim_one_task())
+def test_a_claim_that_does_not_check_the_state_is_found(check_program: Check) -> None:
+    with broken(claim._CLAIM, 'if record.state ~= "pending" then', "if false then"):
+        assert {"not_linearizable", "overlapping_tokens"} <= check_program(two_claims_of_one_task())
 
 
-# Report without the check of the token
+# A report that does not check the token
 
 
-def an_older_claim_reports() -> Program:
+def report_of_an_older_claim() -> Program:
     yield SUBMIT
-    (first,) = yield act("claim_next", agent_id="a")
-    yield act("release", agent_id="a", task_id=ID, claim_token=first.claim_token)
-    (second,) = yield act("claim_next", agent_id="a")
+    (first,) = yield request("claim_next", agent_id="a")
+    yield request("release", agent_id="a", task_id=ID, claim_token=first.claim_token)
+    (second,) = yield request("claim_next", agent_id="a")
     for task, result in ((first, "old"), (second, "new")):
         yield from attempt(
-            act("report", agent_id="a", task_id=ID, claim_token=task.claim_token, result=result)
+            request("report", agent_id="a", task_id=ID, claim_token=task.claim_token, result=result)
         )
 
 
-def test_a_report_that_checks_the_token_is_clean(judge: Judge, manager: TaskManager) -> None:
-    assert judge(an_older_claim_reports()) == set()
+def test_a_report_that_checks_the_token_is_clean(check_program: Check, manager: TaskManager) -> None:
+    assert check_program(report_of_an_older_claim()) == set()
     task = manager.get_task(ID)
     assert task is not None
     assert task.result == "new"
 
 
-def test_a_report_that_does_not_check_the_token_is_found(judge: Judge) -> None:
+def test_a_report_that_does_not_check_the_token_is_found(check_program: Check) -> None:
     with broken(
-        settling._REPORT,
+        settle._REPORT,
         "return refusal(record, agent, token)",
         'return refusal(record, agent, "")',
     ):
-        assert "not_linearizable" in judge(an_older_claim_reports())
+        assert "not_linearizable" in check_program(report_of_an_older_claim())
 
 
-# Release that forgets the index
+# A release that does not add the task to its lane
 
 
-def released_and_claimed_again() -> Program:
+def claim_after_a_release() -> Program:
     yield SUBMIT
-    (task,) = yield act("claim_next", agent_id="a")
-    yield act("release", agent_id="a", task_id=ID, claim_token=task.claim_token)
-    for task in (yield act("claim_next", agent_id="b")):
-        yield act("report", agent_id="b", task_id=ID, claim_token=task.claim_token, result=1)
+    (task,) = yield request("claim_next", agent_id="a")
+    yield request("release", agent_id="a", task_id=ID, claim_token=task.claim_token)
+    for task in (yield request("claim_next", agent_id="b")):
+        yield request("report", agent_id="b", task_id=ID, claim_token=task.claim_token, result=1)
 
 
-def test_a_release_into_the_index_is_clean(judge: Judge, manager: TaskManager) -> None:
-    assert judge(released_and_claimed_again()) == set()
+def test_a_release_that_adds_the_task_to_its_lane_is_clean(
+    check_program: Check, manager: TaskManager
+) -> None:
+    assert check_program(claim_after_a_release()) == set()
     assert manager.audit() == []
 
 
-def test_a_release_that_forgets_the_index_is_found(judge: Judge, manager: TaskManager) -> None:
+def test_a_release_that_does_not_add_the_task_to_its_lane_is_found(
+    check_program: Check, manager: TaskManager
+) -> None:
     with broken(
-        holding._RELEASE,
+        lease._RELEASE,
         "    save(id, record)\n    enter_lane(record.lane,",
         "    save(id, record)\n    leave_lane(record.lane,",
     ):
-        assert judge(released_and_claimed_again()) == {"unfinished_task"}
+        assert check_program(claim_after_a_release()) == {"unfinished_task"}
     assert any(ID in str(violation) for violation in manager.audit())
 
 
@@ -157,19 +162,19 @@ def test_a_release_that_forgets_the_index_is_found(judge: Judge, manager: TaskMa
 Watch = Callable[[Namespace, str, Sequence[str]], Procedure[dict[str, Observation[Task]]]]
 
 
-WATCH = listening.watch_tasks
+WATCH_TASKS = waiters.watch_tasks
 
 
-def reading_first(in_between: Callable[[], None]) -> Watch:
-    """As `watch_tasks`, but with two scripts, and the task ends between them."""
+def read_then_watch(end_task: Callable[[], None]) -> Watch:
+    """Like `watch_tasks`, but in two scripts; the task ends between them."""
 
     def watch(
-        space: Namespace, listener: str, task_ids: Sequence[str]
+        namespace: Namespace, listener: str, task_ids: Sequence[str]
     ) -> Procedure[dict[str, Observation[Task]]]:
-        tasks = yield from get_tasks(space, task_ids)
+        tasks = yield from get_tasks(namespace, task_ids)
         if ID in task_ids:
-            in_between()
-        yield from WATCH(space, listener, task_ids)
+            end_task()
+        yield from WATCH_TASKS(namespace, listener, task_ids)
         return {
             task_id: Observation(task if task and task.state.terminal else None, task is not None, None)
             for task_id, task in zip(task_ids, tasks, strict=True)
@@ -178,46 +183,57 @@ def reading_first(in_between: Callable[[], None]) -> Watch:
     return watch
 
 
-def reading_at_once(in_between: Callable[[], None]) -> Watch:
-    """As `watch_tasks`; the task ends right after it."""
+def read_and_watch(end_task: Callable[[], None]) -> Watch:
+    """Like `watch_tasks`; the task ends right after it."""
 
     def watch(
-        space: Namespace, listener: str, task_ids: Sequence[str]
+        namespace: Namespace, listener: str, task_ids: Sequence[str]
     ) -> Procedure[dict[str, Observation[Task]]]:
-        looks = yield from WATCH(space, listener, task_ids)
+        observations = yield from WATCH_TASKS(namespace, listener, task_ids)
         if ID in task_ids:
-            in_between()
-        return looks
+            end_task()
+        return observations
 
     return watch
 
 
-def waits() -> Program:
+def wait(timeout: float) -> Program:
     yield SUBMIT
-    yield act("wait", task_id=ID, timeout=2.0)
+    yield request("wait", task_id=ID, timeout=timeout)
 
 
-@pytest.mark.parametrize(("order", "found"), [(reading_at_once, set()), (reading_first, {"stranded_waiter"})])
+async def _is_subscribed(listener: Listener) -> bool:
+    return listener.is_subscribed
+
+
+def is_subscribed() -> Procedure[bool]:
+    return (yield from on_listener(_is_subscribed))
+
+
+@pytest.mark.parametrize(
+    ("watch", "timeout", "found"),
+    [(read_and_watch, TIMEOUT, set()), (read_then_watch, 4.0, {"stranded_waiter"})],
+)
 def test_a_waiter_that_reads_before_it_subscribes_is_found(
-    order: Callable[[Callable[[], None]], Watch],
+    watch: Callable[[Callable[[], None]], Watch],
+    timeout: float,
     found: set[str],
-    judge: Judge,
+    check_program: Check,
     manager: TaskManager,
     recorder: Recorder,
     real: Backend,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    manager.submit(Task(id="never done"))
-    assert manager.wait("never done", timeout=0.3) is None  # the listener's connection is there from now on
+    until(lambda: manager.store._run(is_subscribed()))  # a new subscription would read the task again
     with RedisStore.from_url(str(real.url), "bugs") as store:
-        others = TaskManager(store)
-
-        def in_between() -> None:
-            run(finish(), others, recorder)
+        other = TaskManager(store)
 
         def finish() -> Program:
-            yield act("claim", agent_id="b", task_id=ID)
-            yield act("report", agent_id="b", task_id=ID, result=1)
+            yield request("claim", agent_id="b", task_id=ID)
+            yield request("report", agent_id="b", task_id=ID, result=1)
 
-        monkeypatch.setattr(listening, "watch_tasks", order(in_between))
-        assert judge(waits()) == found
+        def end_task() -> None:
+            run(finish(), other, recorder)
+
+        monkeypatch.setattr(waiters, "watch_tasks", watch(end_task))
+        assert check_program(wait(timeout)) == found

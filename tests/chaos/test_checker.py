@@ -1,4 +1,4 @@
-"""The checker, fed with histories that were written by hand: what is right passes, what is wrong is named."""
+"""The checker, on histories written by hand: correct ones pass, and each violation is named."""
 
 import itertools
 from collections.abc import Sequence
@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from chaos.checker import check
 from chaos.history import NEVER, Call
 from chaos.linearize import is_linearizable
-from chaos.model import Op, State, steps
+from chaos.model import Op, State, next_states
 
 MS = 1_000_000
 LEASE = 1.0
 
 
 class History:
-    """Calls one after the other, each one millisecond long and one after the last, unless told otherwise."""
+    """Calls one after the other: each takes one millisecond and starts one millisecond after the last."""
 
     def __init__(self) -> None:
         self.calls: list[Call] = []
@@ -26,15 +26,22 @@ class History:
 
     def add(
         self,
-        verb: str,
+        method: str,
         result: Any = None,
         *,
         error: str | None = None,
-        open_: bool = False,
+        returns: bool = True,
         **arguments: Any,
     ) -> Call:
         call = Call(
-            "p", len(self.calls), verb, arguments, self.now, NEVER if open_ else self.now + MS, result, error
+            "p",
+            len(self.calls),
+            method,
+            arguments,
+            self.now,
+            self.now + MS if returns else NEVER,
+            result,
+            error,
         )
         self.calls.append(call)
         self.now += 2 * MS
@@ -46,8 +53,8 @@ class History:
     def claim(self, agent: str, token: int, **more: Any) -> Call:
         return self.add("claim_next", [("t", token, self.now)], agent_id=agent, **more)
 
-    def act(self, verb: str, agent: str, token: int, result: Any = True, **more: Any) -> Call:
-        return self.add(verb, result, agent_id=agent, task_id="t", claim_token=token, **more)
+    def call_as_holder(self, method: str, agent: str, token: int, result: Any = True, **more: Any) -> Call:
+        return self.add(method, result, agent_id=agent, task_id="t", claim_token=token, **more)
 
     def report(self, agent: str, token: int, value: str, **more: Any) -> Call:
         return self.add(
@@ -76,11 +83,11 @@ def history() -> History:
     return History()
 
 
-def test_a_history_as_promised_passes(history: History) -> None:
+def test_a_correct_history_passes(history: History) -> None:
     history.submit()
     history.claim("a", 1)
-    history.act("extend_claim", "a", 1)
-    history.act("release", "a", 1)
+    history.call_as_holder("extend_claim", "a", 1)
+    history.call_as_holder("release", "a", 1)
     history.claim("b", 2)
     history.report("a", 1, "late", error="ClaimLostError")
     history.report("b", 2, "right")
@@ -90,10 +97,10 @@ def test_a_history_as_promised_passes(history: History) -> None:
     assert history.kinds() == set()
 
 
-def test_calls_without_an_answer_may_have_happened_or_not(history: History) -> None:
-    history.submit(open_=True)
+def test_calls_without_a_reply_may_have_taken_effect_or_not(history: History) -> None:
+    history.submit(returns=False)
     history.claim("a", 1)
-    history.report("a", 1, "maybe", open_=True)
+    history.report("a", 1, "maybe", returns=False)
     history.now += 2000 * MS
     history.claim("b", 2)
     history.report("b", 2, "right")
@@ -101,7 +108,7 @@ def test_calls_without_an_answer_may_have_happened_or_not(history: History) -> N
     assert history.kinds() == set()
 
 
-def test_a_submit_that_was_refused_leaves_nothing_to_look_for(history: History) -> None:
+def test_a_submit_that_was_refused_may_leave_no_task(history: History) -> None:
     history.submit(error="StoreFullError")
     history.final(None)
     assert history.kinds() == set()
@@ -113,7 +120,7 @@ def test_a_lost_submit_is_found(history: History) -> None:
     assert "lost_submit" in history.kinds()
 
 
-def test_a_task_that_nobody_submitted_is_found(history: History) -> None:
+def test_a_task_that_was_never_submitted_is_found(history: History) -> None:
     history.claim("a", 1)
     history.final("pending")
     assert "unexpected_task" in history.kinds()
@@ -137,7 +144,7 @@ def test_two_accepted_results_are_found(history: History) -> None:
     assert {"two_results", "not_linearizable"} <= history.kinds()
 
 
-def test_a_result_that_nobody_reported_is_found(history: History) -> None:
+def test_a_result_that_was_never_reported_is_found(history: History) -> None:
     history.submit()
     history.claim("a", 1)
     history.report("a", 1, "mine")
@@ -145,7 +152,7 @@ def test_a_result_that_nobody_reported_is_found(history: History) -> None:
     assert "wrong_result" in history.kinds()
 
 
-def test_two_claims_at_a_time_are_found(history: History) -> None:
+def test_two_claims_at_the_same_time_are_found(history: History) -> None:
     history.submit()
     history.claim("a", 1)
     history.claim("b", 2)
@@ -154,7 +161,7 @@ def test_two_claims_at_a_time_are_found(history: History) -> None:
     assert {"overlapping_tokens", "not_linearizable"} <= history.kinds()
 
 
-def test_a_claim_after_the_lease_is_right(history: History) -> None:
+def test_a_claim_after_the_lease_passes(history: History) -> None:
     history.submit()
     history.claim("a", 1)
     history.now += 1000 * MS
@@ -168,9 +175,9 @@ def test_a_claim_after_the_lease_is_right(history: History) -> None:
 def test_tokens_that_do_not_grow_are_found(history: History, second: int, kind: str) -> None:
     history.submit()
     history.claim("a", 1)
-    history.act("release", "a", 1)
+    history.call_as_holder("release", "a", 1)
     history.claim("b", second)
-    history.act("fail_task", "b", second, reason="reason")
+    history.call_as_holder("fail_task", "b", second, reason="reason")
     history.final("failed", "b", second, "reason")
     assert kind in history.kinds()
 
@@ -181,19 +188,19 @@ def test_a_report_long_after_the_lease_is_found(history: History) -> None:
     history.now += 1100 * MS
     history.report("a", 1, "late")
     history.final("completed", "a", 1, "late")
-    assert "late_act" in history.kinds()
+    assert "late_call" in history.kinds()
 
 
-def test_a_waiter_who_is_told_something_else_is_found(history: History) -> None:
+def test_a_wait_that_returns_a_wrong_task_is_found(history: History) -> None:
     history.submit()
     history.claim("a", 1)
     history.report("a", 1, "right")
     history.add("wait", ["completed", "a", 1, "wrong"], task_id="t", timeout=1.0)
     history.final("completed", "a", 1, "right")
-    assert "told_wrong" in history.kinds()
+    assert "wrong_read" in history.kinds()
 
 
-def test_a_waiter_who_is_not_told_is_found(history: History) -> None:
+def test_a_wait_that_does_not_return_an_ended_task_is_found(history: History) -> None:
     history.submit()
     history.claim("a", 1)
     history.report("a", 1, "right")
@@ -211,29 +218,29 @@ def test_an_error_that_no_fault_explains_is_found(history: History) -> None:
     assert "error" in history.kinds()
 
 
-# The search, against trying all orders
+# The search, compared with trying all orders
 
 
 def in_some_order(ops: Sequence[Op], lease: int) -> bool:
-    """Whether any order, tried one by one, follows the model."""
-    maybe = [op for op in ops if op.ending == "unknown"]
-    surely = [op for op in ops if op.ending != "unknown"]
-    for number in range(len(maybe) + 1):
-        for chosen in itertools.combinations(maybe, number):
-            for order in itertools.permutations([*surely, *chosen]):
-                if _keeps_time(order) and _follows(order, lease):
+    """Return whether any order follows the model, by trying all."""
+    optional = [op for op in ops if op.outcome == "unknown"]
+    required = [op for op in ops if op.outcome != "unknown"]
+    for number in range(len(optional) + 1):
+        for chosen in itertools.combinations(optional, number):
+            for order in itertools.permutations([*required, *chosen]):
+                if _respects_times(order) and _follows_model(order, lease):
                     return True
     return False
 
 
-def _keeps_time(order: Sequence[Op]) -> bool:
-    return all(after.ended >= before.begun for before, after in itertools.combinations(order, 2))
+def _respects_times(order: Sequence[Op]) -> bool:
+    return all(after.ended >= before.started for before, after in itertools.combinations(order, 2))
 
 
-def _follows(order: Sequence[Op], lease: int) -> bool:
+def _follows_model(order: Sequence[Op], lease: int) -> bool:
     states = {State()}
     for op in order:
-        states = {after for state in states for after in steps(state, op, lease)}
+        states = {after for state in states for after in next_states(state, op, lease)}
     return bool(states)
 
 
@@ -244,12 +251,12 @@ def some_ops(draw: st.DrawFn) -> list[Op]:
         "submit",
         *draw(st.lists(st.sampled_from(["claim", "report", "release", "cancel"]), max_size=4)),
     ):
-        begun = draw(st.integers(0, 12)) * 20 * MS
-        ending = draw(st.sampled_from(["done", "refused", "unknown"] if kind != "claim" else ["done"]))
-        ended = NEVER if ending == "unknown" else begun + draw(st.integers(1, 6)) * 20 * MS
+        started = draw(st.integers(0, 12)) * 20 * MS
+        outcome = draw(st.sampled_from(["done", "refused", "unknown"] if kind != "claim" else ["done"]))
+        ended = NEVER if outcome == "unknown" else started + draw(st.integers(1, 6)) * 20 * MS
         agent = draw(st.sampled_from("ab")) if kind in {"claim", "report", "release"} else None
         token = draw(st.integers(1, 3)) if agent else None
-        ops.append(Op(kind, ending, begun, ended, agent, token, "result" if kind == "report" else None))  # type: ignore[arg-type]
+        ops.append(Op(kind, outcome, started, ended, agent, token, "result" if kind == "report" else None))  # type: ignore[arg-type]
     return ops
 
 
