@@ -1,10 +1,10 @@
-"""The key-value store: times to live, versions, many at a time, the index of keys."""
+"""The key-value store: TTLs, versions, batches, the index of keys."""
 
 import asyncio
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from converge_redis import (
@@ -21,34 +21,38 @@ from tests.support.backends import Backend, eventually
 from tests.support.fleet import Fleet, first_operation
 
 
-async def gone(store: Any, key: str) -> bool:
+async def is_gone(store: Any, key: str) -> bool:
     return await store.get(key) is None
 
 
-async def test_a_value_expires_and_leaves_the_index(fleet: Fleet) -> None:
+async def test_an_expired_value_is_removed_from_the_index(fleet: Fleet) -> None:
     store = fleet.store()
     await store.put("short", 1, ttl=0.05)
     await store.put("long", 2, ttl=1000)
     await store.put("for ever", 3)
-    await eventually(lambda: gone(store, "short"))
+    await eventually(lambda: is_gone(store, "short"))
     assert await store.list() == ["for ever", "long"]
     assert await store.count() == 2
     assert await store.get_many(["short", "long"]) == {"long": 2}
     assert fleet.raw.zcard(fleet.namespaces["test"].keys.value_names()["values"]) == 2
 
 
-async def test_writes_clear_away_what_has_expired(fleet: Fleet) -> None:
+async def test_writes_sweep_expired_values(fleet: Fleet) -> None:
     store = fleet.store()
-    await store.put_many({f"k{number}": number for number in range(25)}, ttl=0.01)
-    await eventually(lambda: gone(store, "k0"))
+    keys = [f"k{number}" for number in range(25)]
+    await store.put_many(dict.fromkeys(keys, 1), ttl=0.01)
+
+    async def are_gone() -> bool:
+        return await store.get_many(keys) == {}
+
+    await eventually(are_gone)
     index = fleet.namespaces["test"].keys.value_names()["values"]
-    await asyncio.sleep(0.02)
     for _ in range(3):
         await store.put("other", 1)
     assert fleet.raw.zcard(index) == 1
 
 
-async def test_a_new_value_has_its_own_time_to_live(fleet: Fleet) -> None:
+async def test_a_new_value_does_not_inherit_the_ttl_of_the_old_one(fleet: Fleet) -> None:
     store = fleet.store()
     await store.put("key", 1, ttl=0.05)
     await store.put("key", 2)
@@ -57,7 +61,7 @@ async def test_a_new_value_has_its_own_time_to_live(fleet: Fleet) -> None:
     assert await store.list() == ["key"]
 
 
-async def test_many_at_a_time(fleet: Fleet) -> None:
+async def test_batches_of_reads_writes_and_deletions(fleet: Fleet) -> None:
     store = fleet.store()
     many = {f"key {number}": {"n": number} for number in range(1234)}
     await store.put_many(many)
@@ -71,14 +75,14 @@ async def test_many_at_a_time(fleet: Fleet) -> None:
     assert await store.delete_many([]) == 0
 
 
-async def test_large_values_go_in_several_scripts(fleet: Fleet) -> None:
+async def test_large_values_are_written_and_read_in_several_scripts(fleet: Fleet) -> None:
     store = fleet.store()
     many = {f"key {number}": "x" * 300_000 for number in range(8)}
     await store.put_many(many)
     assert await store.get_many(many) == many
 
 
-async def test_clear_a_prefix(fleet: Fleet) -> None:
+async def test_clear_deletes_all_keys_with_a_prefix(fleet: Fleet) -> None:
     store = fleet.store()
     await store.put_many({f"a:{number}": number for number in range(1100)})
     await store.put_many({"a": 1, "b": 2, "a;": 3, "ä:": 4})
@@ -88,7 +92,7 @@ async def test_clear_a_prefix(fleet: Fleet) -> None:
     assert await store.count() == 0
 
 
-async def test_compare_and_set(fleet: Fleet) -> None:
+async def test_compare_and_set_needs_the_current_version(fleet: Fleet) -> None:
     store = fleet.store()
     assert await store.get_versioned("key") is None
     first = await store.compare_and_set("key", "a", 0)
@@ -103,13 +107,13 @@ async def test_compare_and_set(fleet: Fleet) -> None:
     assert await store.compare_and_set("key", "c", second) is None
     third = await store.compare_and_set("key", "c", 0)
     assert third is not None
-    assert third > second  # no version comes twice, whatever was deleted
+    assert third > second  # versions are not reused after a deletion
     await store.put("key", "d")
     assert await store.compare_and_set("key", "e", third) is None
     assert await store.get("key") == "d"
 
 
-async def test_counting_together_loses_nothing(fleet: Fleet) -> None:
+async def test_concurrent_compare_and_set_loses_no_increment(fleet: Fleet) -> None:
     stores = [fleet.store() for _ in range(4)]
 
     async def count(store: Any) -> None:
@@ -124,30 +128,34 @@ async def test_counting_together_loses_nothing(fleet: Fleet) -> None:
     assert await stores[0].get("counter") == 60
 
 
-async def test_one_of_all_stores_a_value_that_is_absent(fleet: Fleet) -> None:
+async def test_one_of_several_concurrent_put_if_absent_stores(fleet: Fleet) -> None:
     stores = [fleet.store() for _ in range(5)]
-    stored = await asyncio.gather(*(store.put_if_absent("key", n) for n, store in enumerate(stores)))
+    stored = await asyncio.gather(
+        *(store.put_if_absent("key", number) for number, store in enumerate(stores))
+    )
     assert sum(stored) == 1
     assert await stores[0].get("key") == stored.index(True)
     assert await stores[0].put_if_absent("short", 1, ttl=0.05) is True
-    await eventually(lambda: gone(stores[0], "short"))
+    await eventually(lambda: is_gone(stores[0], "short"))
     assert await stores[0].put_if_absent("short", 2) is True
 
 
-async def test_compare_and_set_whose_reply_was_lost(fleet: Fleet) -> None:
+async def test_compare_and_set_with_a_lost_reply_takes_effect_once(fleet: Fleet) -> None:
     manager, store = fleet.manager(), fleet.store()
-    work: Operation[Any] = first_operation(values.compare_and_set(fleet.namespaces["test"], "key", "mine", 0))
-    version = await fleet.run(manager, work)
+    operation: Operation[Any] = first_operation(
+        values.compare_and_set(fleet.namespaces["test"], "key", "mine", 0)
+    )
+    version = await fleet.run(manager, operation)
     other = await store.compare_and_set("key", "theirs", version)
-    assert await fleet.run(manager, work) == version
+    assert await fleet.run(manager, operation) == version
     assert await store.get("key") == "theirs"
     await store.delete("key")
     assert other is not None
-    assert await fleet.run(manager, work) is not None  # whoever deletes forgets the calls before
+    assert await fleet.run(manager, operation) is not None  # a deletion removes the ids of earlier calls
 
 
 @pytest.mark.parametrize(
-    ("act", "error", "told"),
+    ("call", "error", "message"),
     [
         (lambda s: s.put("", 1), InvalidValueError, "key must not be empty"),
         (lambda s: s.put(5, 1), InvalidTypeError, "key must be a string"),
@@ -169,19 +177,19 @@ async def test_compare_and_set_whose_reply_was_lost(fleet: Fleet) -> None:
         (lambda s: s.count("\ud800"), InvalidValueError, "not valid Unicode"),
     ],
 )
-async def test_what_is_refused_changes_nothing(
-    fleet: Fleet, act: Any, error: type[Exception], told: str
+async def test_a_refused_call_changes_nothing(
+    fleet: Fleet, call: Any, error: type[Exception], message: str
 ) -> None:
     store = fleet.store(payload_limit=100)
     await store.put("key", "value")
     with pytest.raises(error) as raised:
-        await act(store)
-    assert told in str(raised.value)
+        await call(store)
+    assert message in str(raised.value)
     assert await store.list() == ["key"]
     assert await store.get("key") == "value"
 
 
-def test_settings_that_are_refused(real: Backend) -> None:
+def test_invalid_store_options_are_refused(real: Backend) -> None:
     with pytest.raises(ConfigurationError, match="neither"):
         real.store(types=[int])
     with pytest.raises(ConfigurationError, match="list of classes"):
@@ -194,7 +202,7 @@ def test_settings_that_are_refused(real: Backend) -> None:
 
 numbers = st.integers(-(2**63), 2**63)
 keys = st.text("ab:é\x00\U0010ffff", min_size=1, max_size=4)
-acts = st.one_of(
+operations = st.one_of(
     st.tuples(st.just("put"), keys, numbers),
     st.tuples(st.just("delete"), keys),
     st.tuples(st.just("put_if_absent"), keys, numbers),
@@ -205,12 +213,14 @@ acts = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.lists(acts, max_size=25))
-def test_against_a_dict(shared_store: RedisStore, script: list[tuple[Any, ...]]) -> None:
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(operations, max_size=25))
+def test_any_sequence_of_operations_has_the_results_of_a_dict(
+    shared_store: RedisStore, sequence: list[tuple[Any, ...]]
+) -> None:
     store, model = shared_store, dict[str, int]()
     store.clear()
-    for name, *arguments in script:
+    for name, *arguments in sequence:
         result = getattr(store, name)(*arguments)
         match name, arguments:
             case "put", [key, value]:
@@ -218,20 +228,20 @@ def test_against_a_dict(shared_store: RedisStore, script: list[tuple[Any, ...]])
             case "put_if_absent", [key, value]:
                 assert result == (key not in model)
                 model.setdefault(key, value)
-            case "put_many", [many]:
-                model |= many
+            case "put_many", [batch]:
+                model |= batch
             case "delete", [key]:
                 model.pop(key, None)
-            case "delete_many", [some]:
-                assert result == len(model.keys() & set(some))
-                model = {key: value for key, value in model.items() if key not in some}
+            case "delete_many", [batch]:
+                assert result == len(model.keys() & set(batch))
+                model = {key: value for key, value in model.items() if key not in batch}
             case "clear", [prefix]:
                 assert result == sum(key.startswith(prefix) for key in model)
                 model = {key: value for key, value in model.items() if not key.startswith(prefix)}
             case "list", [prefix]:
-                wanted = sorted((key for key in model if key.startswith(prefix)), key=str.encode)
-                assert result == wanted
-                assert store.count(prefix) == len(wanted)
+                expected = sorted((key for key in model if key.startswith(prefix)), key=str.encode)
+                assert result == expected
+                assert store.count(prefix) == len(expected)
     assert store.get_many(model) == model
     assert store.list() == sorted(model, key=str.encode)
 
