@@ -1,9 +1,9 @@
-"""Griffe extension: the API reference shows methods that are made from operation builders as methods.
+"""Griffe extension: show methods that are made from operation builders as methods in the API reference.
 
-In the source ``claim = method(claim_ops.claim)`` is an attribute. Importing the class does not help, since
-the method names the builder as its origin, with its first parameter and its ``Operation``. So each such
-attribute is replaced by a method with the docstring and the other parameters of the builder, which returns
-the decoded result.
+In the source, ``claim = method(claim_ops.claim)`` is an attribute. Inspecting the imported class does not
+help: the wrapped function there is the builder, with its first parameter and its ``Operation``. So this
+extension replaces each such attribute by a method with the docstring and the other parameters of the builder,
+which returns the decoded result.
 """
 
 from collections.abc import Iterator
@@ -18,10 +18,10 @@ STREAMS = {f"{MODULE}.stream_method": "Iterator", f"{MODULE}.async_stream_method
 
 
 class Methods(griffe.Extension):
-    """Replaces the attributes that ``method`` and its counterparts make, in all classes of a package."""
+    """Replaces the attributes made by ``method`` and its variants, in all classes of a package."""
 
     def on_package(self, *, pkg: griffe.Module, **_: Any) -> None:
-        """Replace them once the package is loaded, builders included."""
+        """Replace the attributes once the package and its builders are loaded."""
         for owner in _classes(pkg):
             for name, member in list(owner.members.items()):
                 if (

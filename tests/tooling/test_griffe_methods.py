@@ -1,4 +1,4 @@
-"""The API reference shows the methods that are made from operation builders."""
+"""The API reference shows methods that are made from operation builders."""
 
 import inspect
 
@@ -16,7 +16,9 @@ def package() -> griffe.Object | griffe.Alias:
 
 
 @pytest.mark.parametrize("manager", [TaskManager, AsyncTaskManager])
-def test_it_shows_each_method_as_python_does(package: griffe.Object, manager: type[object]) -> None:
+def test_each_method_has_the_signature_and_docstring_of_python(
+    package: griffe.Object, manager: type[object]
+) -> None:
     functions = package[f"task_manager.{manager.__name__}"].functions
     for name, method in vars(manager).items():
         if name.startswith("_") or not inspect.isfunction(method):
@@ -28,12 +30,12 @@ def test_it_shows_each_method_as_python_does(package: griffe.Object, manager: ty
         assert ("async" in functions[name].labels) == inspect.iscoroutinefunction(method)
 
 
-def test_it_shows_the_decoded_result_as_the_return_type(package: griffe.Object) -> None:
+def test_the_return_type_is_the_decoded_result(package: griffe.Object) -> None:
     assert str(package["task_manager.TaskManager.claim"].returns) == "bool"
     assert str(package["task_manager.AsyncTaskManager.claim_next"].returns) == "list[Task]"
 
 
-def test_no_public_method_is_left_an_attribute(package: griffe.Object) -> None:
+def test_no_public_method_is_shown_as_an_attribute(package: griffe.Object) -> None:
     for name in converge_redis.__all__:
         found = package[name]
         for member in found.attributes.values() if found.is_class else ():

@@ -1,3 +1,5 @@
+"""The linter of the Lua scripts."""
+
 from pathlib import Path
 
 import lint_lua
@@ -7,23 +9,23 @@ from converge_redis.core import scripts
 
 HEAD = "local key = KEYS[1]\n"
 
-REFUSED = {
+FAULTY = {
     "syntax": ("local a = = 1", 1, "syntax error"),
     "syntax of a later Lua": ("return 7 // 2", 1, "syntax error"),
     "missing end": ("if ARGV[1] then\nreturn 1", 2, "'end' expected"),
     "global assigned": ("\ncount = 1", 2, "assignment to the global 'count'"),
     "global among targets": ("local a\na, b = 1, 2\nreturn a", 2, "assignment to the global 'b'"),
     "global function": ("function helper() end", 1, "assignment to the global 'helper'"),
-    "global read": ("local a = 1\nreturn a + b", 2, "the global 'b' is undefined"),
-    "local out of scope": ("do local a = 1; a = a end\nreturn a", 2, "the global 'a' is undefined"),
-    "local read in its own value": ("local a = a\nreturn a", 1, "the global 'a' is undefined"),
-    "read within a table": ("return {\n  1,\n  [name] = 2,\n}", 3, "the global 'name' is undefined"),
-    "cmsgpack": ("return cmsgpack.pack(1)", 1, "the global 'cmsgpack' is undefined"),
-    "print": ("print('x')", 1, "the global 'print' is undefined"),
-    "KEYS command": ("return redis.call('KEYS', '*')", 1, "the command KEYS is not to be used"),
-    "SCAN command": ("return redis.pcall('scan', 0)", 1, "the command SCAN is not to be used"),
-    "aliased": ("local call = redis.call\ncall('FLUSHALL')", 2, "the command FLUSHALL is not to be used"),
-    "redis.log": ("redis.log(1, 'x')", 1, "redis.log is not to be used"),
+    "global read": ("local a = 1\nreturn a + b", 2, "undefined or forbidden global 'b'"),
+    "local out of scope": ("do local a = 1; a = a end\nreturn a", 2, "undefined or forbidden global 'a'"),
+    "local read in its own value": ("local a = a\nreturn a", 1, "undefined or forbidden global 'a'"),
+    "read within a table": ("return {\n  1,\n  [name] = 2,\n}", 3, "undefined or forbidden global 'name'"),
+    "cmsgpack": ("return cmsgpack.pack(1)", 1, "undefined or forbidden global 'cmsgpack'"),
+    "print": ("print('x')", 1, "undefined or forbidden global 'print'"),
+    "KEYS command": ("return redis.call('KEYS', '*')", 1, "forbidden command KEYS"),
+    "SCAN command": ("return redis.pcall('scan', 0)", 1, "forbidden command SCAN"),
+    "aliased": ("local call = redis.call\ncall('FLUSHALL')", 2, "forbidden command FLUSHALL"),
+    "redis.log": ("redis.log(1, 'x')", 1, "forbidden function redis.log"),
     "unused local": ("local a, b = 1, 2\nreturn a", 1, "unused local 'b'"),
     "assigned, never read": ("local a\na = 1", 1, "unused local 'a'"),
     "unused local in a function": ("local f = function(a)\nlocal b = a\nend\nf()", 2, "unused local 'b'"),
@@ -32,12 +34,12 @@ REFUSED = {
     "KEYS in a call": ("return redis.call('GET', KEYS[1])", 1, "KEYS outside"),
     "KEYS counted": ("return #KEYS", 1, "KEYS outside"),
     "long line": (f"return '{'x' * 110}'", 1, "line of 119 characters"),
-    "space at the end": ("return 1 ", 1, "whitespace at the end"),
+    "trailing space": ("return 1 ", 1, "trailing whitespace"),
     "tab": ("do\n\treturn 1\nend", 2, "tab"),
-    "part that is not there": ("--@include tasks/nothing", 1, "there is no"),
+    "missing part": ("--@include tasks/nothing", 1, "no such file"),
 }
 
-ACCEPTED = {
+CORRECT = {
     "commands": HEAD + "local value = redis.call('GET', key)\nreturn value or redis.status_reply('NONE')",
     "a command that scans one key": HEAD + "return redis.call('HSCAN', key, 0)",
     "several keys": "local lane, leases = KEYS[1], KEYS[2]\nlocal id = ARGV[1]\nreturn {lane, leases, id}",
@@ -69,16 +71,16 @@ def found(folder: Path) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize(("text", "line", "message"), REFUSED.values(), ids=REFUSED)
-def test_a_fault_is_told_with_its_line(tmp_path: Path, text: str, line: int, message: str) -> None:
+@pytest.mark.parametrize(("text", "line", "message"), FAULTY.values(), ids=FAULTY)
+def test_a_fault_is_reported_with_its_line(tmp_path: Path, text: str, line: int, message: str) -> None:
     write(tmp_path, script=text + "\n")
     [problem] = found(tmp_path)
     assert problem.startswith(f"script.lua:{line}: ")
     assert message in problem
 
 
-@pytest.mark.parametrize("text", ACCEPTED.values(), ids=ACCEPTED)
-def test_sound_code_passes(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize("text", CORRECT.values(), ids=CORRECT)
+def test_correct_code_passes(tmp_path: Path, text: str) -> None:
     write(tmp_path, script=text + "\n")
     assert found(tmp_path) == []
 
@@ -94,19 +96,19 @@ def test_a_part_is_spliced_in_once_and_may_include_others(tmp_path: Path) -> Non
     assert found(tmp_path) == []
 
 
-def test_a_fault_in_a_part_is_told_once_and_where_it_stands(tmp_path: Path) -> None:
+def test_a_fault_in_a_part_is_reported_once_with_its_own_line(tmp_path: Path) -> None:
     part = "-- A comment.\nlocal function read()\n  local unused = 1\n  return undefined\nend\n"
     script = "--@include tasks/record\nreturn read(missing)\n"
     write(tmp_path, shared__record=part, a=script, b=script)
     assert found(tmp_path) == [
-        "a.lua:2: the global 'missing' is undefined, or not to be used",
-        "b.lua:2: the global 'missing' is undefined, or not to be used",
+        "a.lua:2: undefined or forbidden global 'missing'",
+        "b.lua:2: undefined or forbidden global 'missing'",
         "shared/record.lua:3: unused local 'unused'",
-        "shared/record.lua:4: the global 'undefined' is undefined, or not to be used",
+        "shared/record.lua:4: undefined or forbidden global 'undefined'",
     ]
 
 
-def test_a_part_may_offer_more_than_one_script_uses_but_not_what_none_uses(tmp_path: Path) -> None:
+def test_a_definition_of_a_part_must_be_used_by_some_script(tmp_path: Path) -> None:
     part = (
         "local function a() return 1 end\nlocal function b() return 2 end\nlocal function c() return 3 end\n"
     )
@@ -116,10 +118,10 @@ def test_a_part_may_offer_more_than_one_script_uses_but_not_what_none_uses(tmp_p
         a="--@include tasks/part\nreturn a()\n",
         b="--@include tasks/part\nreturn b()\n",
     )
-    assert found(tmp_path) == ["shared/part.lua:3: 'c' is used by no script"]
+    assert found(tmp_path) == ["shared/part.lua:3: 'c' is not used by any script"]
 
 
-def test_the_head_of_a_script_is_counted_in_its_own_file(tmp_path: Path) -> None:
+def test_the_head_of_a_script_begins_after_its_includes(tmp_path: Path) -> None:
     write(
         tmp_path,
         shared__part="local function twice(x) return x .. x end\n",
@@ -128,12 +130,12 @@ def test_the_head_of_a_script_is_counted_in_its_own_file(tmp_path: Path) -> None
     assert found(tmp_path) == []
 
 
-def test_a_syntax_error_after_a_part_is_told_in_the_script(tmp_path: Path) -> None:
+def test_a_syntax_error_after_a_part_is_reported_in_the_script(tmp_path: Path) -> None:
     write(tmp_path, shared__part="local a = 1\n\n\n", script="--@include tasks/part\nreturn a a\n")
     assert found(tmp_path) == ["script.lua:2: syntax error: '<eof>' expected near 'a'"]
 
 
-def test_the_command_tells_by_its_status(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_exit_status_of_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert lint_lua.main([str(tmp_path)]) == 2
     write(tmp_path, good="return 1\n")
     assert lint_lua.main([str(tmp_path)]) == 0
@@ -142,19 +144,19 @@ def test_the_command_tells_by_its_status(tmp_path: Path, capsys: pytest.CaptureF
     assert capsys.readouterr().out.splitlines() == [
         f"no Lua files in {tmp_path}",
         "1 Lua files, 0 problems",
-        f"{tmp_path}/tasks/lua/bad.lua:1: the global 'x' is undefined, or not to be used",
+        f"{tmp_path}/tasks/lua/bad.lua:1: undefined or forbidden global 'x'",
         "2 Lua files, 1 problems",
     ]
 
 
-def test_a_file_ends_with_an_end_of_line(tmp_path: Path) -> None:
+def test_a_file_must_end_with_a_newline(tmp_path: Path) -> None:
     write(tmp_path, script="do\n  return 1\nend")
-    assert found(tmp_path) == ["script.lua:3: no end of line at the end of the file"]
+    assert found(tmp_path) == ["script.lua:3: no newline at the end of the file"]
 
 
-def test_what_the_package_leaves_out_of_scripts_is_not_missed(tmp_path: Path) -> None:
+def test_scripts_without_unused_definitions_are_complete(tmp_path: Path) -> None:
     for source in Path(str(scripts.lua_root())).glob("*/lua/*.lua"):
         name = f"{source.parent.parent.name}/{source.stem}"
         write(tmp_path, **{name.replace("/", "__"): scripts.Script(name).text})
     problems = [problem.message for problem in lint_lua.lint(tmp_path)]
-    assert [told for told in problems if "global" in told or "syntax" in told] == []
+    assert [problem for problem in problems if "global" in problem or "syntax" in problem] == []
