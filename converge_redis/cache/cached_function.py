@@ -65,6 +65,9 @@ class _Cached(Generic[P, T]):
         self._signature = inspect.signature(function)
         functools.update_wrapper(self, function)  # type: ignore[arg-type]
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._name}>"
+
     def key(self, *args: P.args, **kwargs: P.kwargs) -> str:
         """Return the key of the result for these arguments, without the cache's prefix."""
         if callable(self._key):

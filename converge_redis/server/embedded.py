@@ -138,6 +138,11 @@ class EmbeddedServer:
             with self._lock:
                 self._clean_up()
 
+    close = stop  # the name that `contextlib.closing` calls
+
+    def __repr__(self) -> str:
+        return f"EmbeddedServer(url={self._url if self.running else None!r})"
+
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until the server has ended, for whatever reason.
 

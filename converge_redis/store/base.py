@@ -21,11 +21,8 @@ class _OnStore:
         self._metrics = metrics
         self._target = store._namespace
 
-    def _describe(self) -> str:
-        return ""
-
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._describe()}{self._store!r})"
+        return f"{type(self).__name__}({self._store!r})"
 
 
 class Manager(_OnStore, Blocking):

@@ -23,6 +23,9 @@ class Claim:
         self._lost: threading.Event | None = None
         self._on_lost: Callable[[], None] | None = None
 
+    def __repr__(self) -> str:
+        return f"Claim(task_id={self.task.id!r}, claim_token={self.task.claim_token}, is_lost={self.is_lost})"
+
     @property
     def key(self) -> tuple[str, int]:
         """The identity of this claim: the task's id and the claim token."""

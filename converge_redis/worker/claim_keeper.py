@@ -81,14 +81,16 @@ class ClaimKeeper:
         self._namespace = store._namespace
         self._on_claim_lost = on_claim_lost
         self._leases = dict[tuple[str, int], _Lease]()
-        self._lock = (
-            threading.Lock()
-        )  # guards the leases: most claims begin and end without the keeper's thread
+        # Guards the leases: most claims begin and end without the keeper's thread.
+        self._lock = threading.Lock()
         self._wakes_at = math.inf
         self._timer: asyncio.TimerHandle | None = None
         self._in_flight = set[asyncio.Task[None]]()
         self._runner = store._new_runner()
         self._loop = BackgroundLoop()
+
+    def __repr__(self) -> str:
+        return f"ClaimKeeper(namespace={self._namespace.name!r}, claims={len(self._leases)})"
 
     def __enter__(self) -> Self:
         return self
