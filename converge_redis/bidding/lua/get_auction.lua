@@ -3,7 +3,7 @@
 -- ARGV[1]   auction
 -- ARGV[2]   listener, or "": only read
 -- ARGV[3]   the version that the caller knows
--- ARGV[4]   "end": the wait ends with the bidding; "": with any change
+-- ARGV[4]   "end": wait until it is closed for bids; "": until any change
 -- Reply     {"FOUND", "1" if revealed bids must be checked, Dutch price, field, value, …} | {"UNKNOWN"}
 --           {"WAIT", microseconds until it closes, or ""}: no change yet; the listener will be notified
 --@include bidding/auctions

@@ -1,4 +1,4 @@
--- resolve: Close an auction that does not close by itself, or whose commitments are revealed.
+-- resolve: Close an auction that has no closing time, or whose commitments are revealed.
 -- KEYS[1]   the shard (core/shard_keys)
 -- ARGV[1]   auction, ARGV[2] digest of the terms, or "": any
 -- ARGV[3]   "1": the revealed bids were checked against their commitments, or ""

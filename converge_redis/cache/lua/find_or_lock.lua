@@ -12,6 +12,29 @@
 --           | {"FAILED", error}
 --@include cache/entries
 
+-- Return an entry: `raw`, `cost` and `left`, the microseconds for which it is fresh (math.huge: until it is
+-- deleted); nil where it does not exist or one of its tags was deleted.
+local function load_entry(key)
+  local raw = redis.call("GET", values .. key)
+  if not raw then
+    return nil
+  end
+  local words = header_fields(string.match(raw, "^[^\n]*"))
+  if #words > 4 and tag_dropped_since(words, 5, tonumber(words[4])) then
+    return nil
+  end
+  local fresh, left = tonumber(words[2]), math.huge
+  if fresh then
+    left = fresh * 1000 - now
+  else
+    local left_ms = redis.call("PTTL", values .. key)
+    if left_ms >= 0 then
+      left = left_ms * 1000 + 1 -- 0 ms is less than a millisecond, but not expired
+    end
+  end
+  return { raw = raw, cost = tonumber(words[3] or 0), left = left }
+end
+
 local key, token, lock_ms, early, listener, awaited = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local entry = load_entry(key)
 local lock, failure = load_lock(key)

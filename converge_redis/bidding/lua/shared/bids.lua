@@ -10,10 +10,6 @@ local function beats(auction, amount, other)
   return sign(auction) * amount > sign(auction) * other
 end
 
-local function meets_reserve(auction, amount)
-  return not auction.reserve or not beats(auction, tonumber(auction.reserve), amount)
-end
-
 local function is_sealed(auction)
   return auction.type == "first_price_sealed_bid" or auction.type == "second_price_sealed_bid"
 end

@@ -1,6 +1,10 @@
 -- The outcome of an auction by its bids: winner, price and reason.
 --@include bidding/bids
 
+local function meets_reserve(auction, amount)
+  return not auction.reserve or not beats(auction, tonumber(auction.reserve), amount)
+end
+
 local BIDS_PER_READ = 200
 
 -- Return the best and the second best of the sealed bids that meet the reserve. Of equal bids the earlier is

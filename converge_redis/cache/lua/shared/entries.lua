@@ -42,29 +42,6 @@ local function keep_tags(tags, first, ttl_ms)
   end
 end
 
--- Return an entry: `raw`, `cost` and `left`, the microseconds for which it is fresh (math.huge: until it is
--- deleted); nil where it does not exist or one of its tags was deleted.
-local function load_entry(key)
-  local raw = redis.call("GET", values .. key)
-  if not raw then
-    return nil
-  end
-  local words = header_fields(string.match(raw, "^[^\n]*"))
-  if #words > 4 and tag_dropped_since(words, 5, tonumber(words[4])) then
-    return nil
-  end
-  local fresh, left = tonumber(words[2]), math.huge
-  if fresh then
-    left = fresh * 1000 - now
-  else
-    local left_ms = redis.call("PTTL", values .. key)
-    if left_ms >= 0 then
-      left = left_ms * 1000 + 1 -- 0 ms is less than a millisecond, but not expired
-    end
-  end
-  return { raw = raw, cost = tonumber(words[3] or 0), left = left }
-end
-
 local function store_entry(key, data, fresh_ms, ttl_ms, cost, base_revision, tags, first)
   local fresh_until = tonumber(fresh_ms) == ttl_ms and "-" or int(now_ms() + fresh_ms)
   local header = { next_version(), fresh_until, int(cost), int(base_revision) }

@@ -1,4 +1,4 @@
--- Ballots.
+-- Ballots: loading and closing them.
 --@include notifications/session
 
 -- A ballot is a session:

@@ -1,5 +1,6 @@
 -- Sessions in which several agents act: negotiations, auctions, ballots, calls for proposals. A session is a
--- hash; its version grows with each change, and each change notifies its watchers.
+-- hash under the shard's prefix, its kind and its id. Its version grows with each change, and its watchers
+-- are notified.
 --@include core/collections
 --@include notifications/notify
 
