@@ -1,81 +1,81 @@
--- audit: checks entries of a shard: is each task in exactly the indexes that its state demands?
+-- audit_entries: Check that tasks are in exactly the indexes that their states require (tasks/indexes).
 -- KEYS[1]   the shard (core/shard_keys)
--- ARGV[…]   pairs: an id, and the sorted set in which it was found, or "" for a task's own keys
+-- ARGV[…]   pairs: an id, and the index in which it was found; "": it was found as a key of a task
 -- Reply     {"OK", id, kind, detail, id, kind, detail, …}: the violations
 --@include tasks/transitions
 
 local reply = { "OK" }
 
-local function violation(id, kind, detail)
+local function add_violation(id, kind, detail)
   reply[#reply + 1] = id
   reply[#reply + 1] = kind
   reply[#reply + 1] = detail
 end
 
--- Returns the sorted sets that must hold the task, each with the score that it must have there. What a broken
--- record lacks must not end the audit.
-local function demanded(record)
-  local places = {}
+-- Return the indexes that must hold a task, each with its score there. A field that a corrupt record lacks
+-- must not end the audit.
+local function required_entries(record)
+  local entries = {}
   if is_claimed(record) then
-    places[leases] = tonumber(record.lease) or math.huge
-    places[claims .. (record.agent or "")] = tonumber(record.token or 0)
+    entries[leases] = tonumber(record.lease) or math.huge
+    entries[claims .. (record.agent or "")] = tonumber(record.token or 0)
   elseif record.due then
-    places[delayed] = tonumber(record.due)
+    entries[delayed] = tonumber(record.due)
   elseif record.state == "pending" then
-    places[lane_prefix .. (record.lane or "")] = 0 - tonumber(record.priority or 0)
+    entries[lane_prefix .. (record.lane or "")] = 0 - tonumber(record.priority or 0)
   elseif is_terminal(record) then
-    places[finished] = tonumber(record.finished or 0) + tonumber(record.retention or DEFAULT_RETENTION)
+    entries[finished] = tonumber(record.finished or 0) + tonumber(record.retention or DEFAULT_RETENTION)
   end
   if record.deadline and not is_terminal(record) then
-    places[deadlines] = tonumber(record.deadline)
+    entries[deadlines] = tonumber(record.deadline)
   end
-  return places
+  return entries
 end
 
 local function check_task(id, record)
   if record.state ~= "pending" and not is_claimed(record) and not is_terminal(record) then
-    violation(id, "unknown_state", record.state or "")
+    add_violation(id, "unknown_state", record.state or "")
   end
-  for place, score in pairs(demanded(record)) do
-    local found = redis.call("ZSCORE", place, id)
+  for index, score in pairs(required_entries(record)) do
+    local found = redis.call("ZSCORE", index, id)
     if not found then
-      violation(id, "missing_entry", place)
+      add_violation(id, "missing_entry", index)
     elseif tonumber(found) ~= score then
-      violation(id, "wrong_score", place)
+      add_violation(id, "wrong_score", index)
     end
   end
   if record.state == "pending" and not record.due and not redis.call("ZSCORE", lanes, record.lane or "") then
-    violation(id, "missing_lane", record.lane or "")
+    add_violation(id, "missing_lane", record.lane or "")
   end
   if not spec_of(id, record) then
-    violation(id, "missing_spec", specs .. id)
+    add_violation(id, "missing_spec", specs .. id)
   end
   local has_result = #record.payloads > (record.size or 0) or redis.call("EXISTS", results .. id) == 1
   if record.state == "completed" and not has_result then
-    violation(id, "missing_result", results .. id)
+    add_violation(id, "missing_result", results .. id)
   end
   if has_result and record.state ~= "completed" and record.state ~= "failed" then
-    violation(id, "unexpected_result", results .. id)
+    add_violation(id, "unexpected_result", results .. id)
   end
 end
 
 for i = 1, #ARGV, 2 do
-  local id, place = ARGV[i], ARGV[i + 1]
-  if place == lanes then
+  local id, index = ARGV[i], ARGV[i + 1]
+  if index == lanes then
     if redis.call("ZSCORE", lanes, id) and redis.call("EXISTS", lane_prefix .. id) == 0 then
-      violation(id, "empty_lane", lanes)
+      add_violation(id, "empty_lane", lanes)
     end
   else
     local is_read, record = pcall(load, id)
-    local gone = place ~= "" and not redis.call("ZSCORE", place, id)
+    local has_left = index ~= "" and not redis.call("ZSCORE", index, id) -- since it was found there
     if not is_read then
-      violation(id, "unreadable", tasks .. id)
-    elseif place == "" and record then
+      add_violation(id, "unreadable", tasks .. id)
+    elseif index == "" and record then
       check_task(id, record)
-    elseif place == "" and redis.call("EXISTS", specs .. id, results .. id) > 0 then
-      violation(id, "orphan", specs .. id)
-    elseif not gone and place ~= "" and not (record and demanded(record)[place]) then
-      violation(id, "unexpected_entry", place)
+    elseif index == "" and redis.call("EXISTS", specs .. id, results .. id) > 0 then
+      add_violation(id, "orphan", specs .. id)
+    elseif not has_left and index ~= "" and not (record and required_entries(record)[index]) then
+      add_violation(id, "unexpected_entry", index)
     end
   end
 end

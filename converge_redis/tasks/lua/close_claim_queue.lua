@@ -1,4 +1,4 @@
--- close: a listener goes. If it keeps time, another takes over.
+-- close_claim_queue: Unregister a listener that closes; if it owns the due timer, pass the timer on.
 -- KEYS[1]   the shard (core/shard_keys)
 -- ARGV[1]   listener
 -- Reply     {"OK"}

@@ -1,4 +1,4 @@
--- counts: reads the number of tasks in each state.
+-- counts: Read the number of tasks in each state.
 -- KEYS[1]   the shard (core/shard_keys)
 -- Reply     {"OK", number of delayed tasks, state, number, state, number, …}
 --@include core/shard_keys

@@ -1,19 +1,15 @@
--- extend_claim: renews the leases of claims of the shard, from the server's now.
+-- extend_claim: Renew the leases of claims, from the server's current time.
 -- KEYS[1]   the shard (core/shard_keys)
--- ARGV[…]   for each claim: task id, agent id, and claim token, or "" to know the holder by its agent id
+-- ARGV[…]   for each claim: task id, agent id, and claim token, or "": the agent id is enough
 -- Reply     {"OK", outcome, …}, for each claim {"EXTENDED", microseconds until the lease ends, or ""} |
 --           {"UNKNOWN"} | {"UNREADABLE"} | a refusal (tasks/require_holder)
 --@include tasks/require_holder
 
 local function extend(id, agent, token)
-  local is_read, record = try_load(id)
+  local is_read, record, refused = pcall(load_held, id, agent, token)
   if not is_read then
     return { "UNREADABLE" }
   end
-  if not record then
-    return { "UNKNOWN" }
-  end
-  local refused = refusal(record, agent, token)
   if refused then
     return refused
   end

@@ -1,22 +1,20 @@
--- fail_task: pending, assigned, running -> failed, with a reason.
+-- fail_task: Fail a task with a reason (pending, assigned, running -> failed).
 -- KEYS[1]   the shard (core/shard_keys)
 -- ARGV[1]   call id
 -- ARGV[2]   task id
--- ARGV[3]   agent id, or "": anybody may
--- ARGV[4]   claim token, or ""
+-- ARGV[3]   id of the agent that must hold the claim, or "": any caller may fail the task
+-- ARGV[4]   claim token, or "": the agent id is enough
 -- ARGV[5]   reason (msgpack)
 -- ARGV[6]   the most finished tasks to keep in the shard, or ""
--- Reply     {"FAILED"} | {"TERMINAL"}: unchanged | {"UNKNOWN"} | a refusal (tasks/require_holder)
+-- Reply     {"FAILED"} | {"TERMINAL"}: not changed | {"UNKNOWN"} | a refusal (tasks/require_holder)
 --@include tasks/require_holder
+--@include tasks/retention
 
-local call, id, agent, token, reason = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
-local most = ARGV[6]
-local record = load_current(id)
-if not record then
-  return { "UNKNOWN" }
-end
-if seen_call(record, call) then
-  return { "FAILED" }
+local call_id, id, agent, token, reason = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local max_finished = ARGV[6]
+local record, reply = load_for_call(id, call_id, "FAILED")
+if reply then
+  return reply
 end
 if agent ~= "" then
   local refused = refusal(record, agent, token)
@@ -28,9 +26,9 @@ elseif is_terminal(record) then
 else
   notify_holder(id, record)
 end
-record.calls = push_call(record, call)
+record.calls = push_call(record, call_id)
 settle(id, record, "failed", reason)
-if most ~= "" then
-  lazy.evict_finished(most)
+if max_finished ~= "" then
+  lazy.evict_finished(max_finished)
 end
 return { "FAILED" }

@@ -1,7 +1,7 @@
--- get_tasks: reads tasks, each brought up to date first.
+-- get_tasks: Read tasks, after applying what is due to them.
 -- KEYS[1]   the shard (core/shard_keys)
 -- ARGV[…]   task ids
--- Reply     {"OK", now (microseconds), task, …} (tasks/reply), with {} for an id that is unknown
+-- Reply     {"OK", now (microseconds), task, …} (tasks/reply), with {} for an unknown id
 --@include tasks/expiry
 --@include tasks/reply
 

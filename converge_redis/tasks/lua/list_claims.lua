@@ -1,22 +1,22 @@
--- my_claims: reads the tasks that an agent holds, oldest claim first, a page at a time.
+-- list_claims: List a page of the tasks that an agent holds, the oldest claim first.
 -- KEYS[1]   the shard (core/shard_keys)
 -- ARGV[1]   agent id
--- ARGV[2]   the claim token after which to begin, or "-inf"
--- ARGV[3]   the most tasks to read, but for those with the token of the last one
--- Reply     {"MORE" or "DONE", token of the last task looked at, task, task, …} (tasks/reply)
+-- ARGV[2]   last claim token of the previous page, or "-inf"
+-- ARGV[3]   the most tasks to read; the page also has all others with the token of its last task
+-- Reply     {"MORE" or "DONE", token of the last task read, task, task, …} (tasks/reply)
 --@include tasks/expiry
 --@include tasks/reply
 
-local agent, after, most = ARGV[1], ARGV[2], tonumber(ARGV[3])
-local held = redis.call("ZRANGEBYSCORE", claims .. agent, "(" .. after, "+inf", "LIMIT", 0, most)
-local reply = { #held == most and "MORE" or "DONE", after }
-if #held == most then
-  -- What was claimed together has one token: a page ends after all of it.
-  local last = redis.call("ZSCORE", claims .. agent, held[most])
-  held = redis.call("ZRANGEBYSCORE", claims .. agent, "(" .. after, last)
-  reply[2] = int(tonumber(last))
+local agent, after, limit = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local ids = redis.call("ZRANGEBYSCORE", claims .. agent, "(" .. after, "+inf", "LIMIT", 0, limit)
+local reply = { #ids == limit and "MORE" or "DONE", after }
+if #ids == limit then
+  -- Tasks that were claimed by one call have the same token, so the page must not end between them.
+  local last_token = redis.call("ZSCORE", claims .. agent, ids[limit])
+  ids = redis.call("ZRANGEBYSCORE", claims .. agent, "(" .. after, last_token)
+  reply[2] = int(tonumber(last_token))
 end
-for _, id in ipairs(held) do
+for _, id in ipairs(ids) do
   local record = load_readable(id)
   if record then
     apply_due(id, record, now)

@@ -1,25 +1,26 @@
--- list_pending: reads claimable tasks, lane by lane, a page at a time. The place after which a page begins is
--- a task's lane, score and id, not its rank: what is claimed between two pages hides nothing.
+-- list_pending: List a page of the claimable tasks that match a filter, lane by lane.
 -- KEYS[1]   the shard (core/shard_keys)
 -- ARGV[1]   the most tasks to read
 -- ARGV[2]   the most tasks of one lane to read, over all pages
--- ARGV[3]   lane, ARGV[4] priority and ARGV[5] id after which to begin; "" for the first page
+-- ARGV[3]   lane, ARGV[4] priority and ARGV[5] id of the previous page's last task; "" for the first page
 -- ARGV[6…]  the filter (tasks/filter): pools, topics, capabilities
--- Reply     {"MORE" or "DONE", task, task, …} (tasks/reply); the next page begins after the last of them
+-- Reply     {"MORE" or "DONE", task, task, …} (tasks/reply)
 --@include tasks/lanes
 --@include tasks/reply
 
-local room, most_of_lane = tonumber(ARGV[1]), tonumber(ARGV[2])
-local after = { lane = ARGV[3], score = 0 - (tonumber(ARGV[4]) or 0), id = ARGV[5] }
+-- The cursor is a lane, a score and an id, not a rank: tasks that are claimed between two pages move the
+-- ranks of those that remain.
+local remaining, max_of_lane = tonumber(ARGV[1]), tonumber(ARGV[2])
+local cursor = { lane = ARGV[3], score = 0 - (tonumber(ARGV[4]) or 0), id = ARGV[5] }
 
--- The number of the lane's entries up to the place where the page before ended: a binary search.
+-- Return the number of entries of the cursor's lane up to the cursor: a binary search.
 local function entries_before(key)
   local low, high = 0, redis.call("ZCARD", key)
   while low < high do
     local middle = math.floor((low + high) / 2)
     local entry = redis.call("ZRANGE", key, middle, middle, "WITHSCORES")
     local score = tonumber(entry[2])
-    if score < after.score or (score == after.score and not is_before(after.id, entry[1])) then
+    if score < cursor.score or (score == cursor.score and not is_before(cursor.id, entry[1])) then
       low = middle + 1
     else
       high = middle
@@ -29,23 +30,23 @@ local function entries_before(key)
 end
 
 local reply = { "DONE" }
-local from = after.lane == "" and "-" or "[" .. after.lane
-each_lane((read_filter(ARGV, 6)), from, function(name)
+local first_lane = cursor.lane == "" and "-" or "[" .. cursor.lane
+each_lane(read_filter(ARGV, 6), first_lane, function(name)
   local key = lane_prefix .. name
-  local start = name == after.lane and entries_before(key) or 0
-  local stop = math.min(start + room, most_of_lane) - 1
+  local start = name == cursor.lane and entries_before(key) or 0
+  local stop = math.min(start + remaining, max_of_lane) - 1
   if stop >= start then
     for _, id in ipairs(redis.call("ZRANGE", key, start, stop)) do
       local record = load_readable(id)
       if record then
         reply[#reply + 1] = task_reply(id, record)
-        room = room - 1
+        remaining = remaining - 1
       end
     end
   end
-  if room <= 0 then
+  if remaining <= 0 then
     reply[1] = "MORE"
   end
-  return room <= 0
+  return remaining <= 0
 end)
 return reply

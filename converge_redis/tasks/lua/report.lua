@@ -1,16 +1,16 @@
--- report: assigned, running -> completed, by the holder, with the result, for one task or several.
+-- report: Complete tasks with their results, for the holders of the claims (assigned, running -> completed).
 -- KEYS[1]   the shard (core/shard_keys)
 -- ARGV[1]   the most finished tasks to keep in the shard, or ""
--- ARGV[…]   for each task: id, agent id, claim token or "" to know the holder by its agent id, and result
---           (msgpack)
+-- ARGV[…]   for each task: id, agent id, claim token or "": the agent id is enough, and result (msgpack)
 -- Reply     {"OK", outcome, …}, for each task {"ACCEPTED"}: stored now, or by the same report before |
 --           {"UNKNOWN"} | {"UNREADABLE"} | a refusal (tasks/require_holder)
 --@include tasks/require_holder
+--@include tasks/retention
 
-local most = ARGV[1]
+local max_finished = ARGV[1]
 
--- Returns why a task cannot be completed, or that it is; nil where it is to be.
-local function outcome(id, agent, token, result, record)
+-- Return the outcome for a task that cannot be completed, or that has this result already; else nil.
+local function early_outcome(id, agent, token, result, record)
   if not record then
     return { "UNKNOWN" }
   elseif
@@ -24,44 +24,45 @@ local function outcome(id, agent, token, result, record)
 end
 
 local reply = { "OK" }
-local done, held, entries = {}, {}, {} -- records; ids by agent; what enters `finished`
-local left = {} -- how many leave each state
+local completed, finished_entries = {}, {} -- records; what enters `finished`
+local ids_by_agent, left_by_state = {}, {} -- what leaves the indexes of claims; how many leave each state
 for i = 2, #ARGV, 4 do
   local id, agent, token, result = unpack(ARGV, i, i + 3)
-  local is_read, record = try_load(id)
-  local told = { "UNREADABLE" }
+  local is_read, record = pcall(load_current, id)
+  local outcome = { "UNREADABLE" }
   if is_read then
-    told = outcome(id, agent, token, result, record)
+    outcome = early_outcome(id, agent, token, result, record)
   end
-  if not told then
-    told = { "ACCEPTED" }
-    left[record.state] = (left[record.state] or 0) + 1
-    held[agent] = held[agent] or {}
-    table.insert(held[agent], id)
-    if #(record.calls or "") <= CALL_LENGTH then
-      record.calls = nil -- of calls only this claim is known, and its result tells enough
+  if not outcome then
+    outcome = { "ACCEPTED" }
+    left_by_state[record.state] = (left_by_state[record.state] or 0) + 1
+    ids_by_agent[agent] = ids_by_agent[agent] or {}
+    table.insert(ids_by_agent[agent], id)
+    if #(record.calls or "") <= CALL_ID_LENGTH then
+      record.calls = nil -- the only call is that of this claim, and a retry of it finds the task completed
     end
-    entries[#entries + 1] = finish(id, record, "completed", result)
-    entries[#entries + 1] = id
-    done[#done + 1] = record
+    finished_entries[#finished_entries + 1] = save_finished(id, record, "completed", result)
+    finished_entries[#finished_entries + 1] = id
+    completed[#completed + 1] = record
   end
-  reply[#reply + 1] = told
+  reply[#reply + 1] = outcome
 end
-if #done > 0 then
-  for agent, members in pairs(held) do
-    redis.call("ZREM", leases, unpack(members))
-    redis.call("ZREM", claims .. agent, unpack(members))
+if #completed > 0 then
+  for agent, ids in pairs(ids_by_agent) do
+    redis.call("ZREM", leases, unpack(ids))
+    redis.call("ZREM", claims .. agent, unpack(ids))
   end
-  for state, number in pairs(left) do
+  for state, number in pairs(left_by_state) do
     count(state, -number)
   end
-  count("completed", #done)
-  redis.call("ZADD", finished, unpack(entries))
-  for i, record in ipairs(done) do
-    notify_watchers(entries[2 * i], record)
+  count("completed", #completed)
+  redis.call("ZADD", finished, unpack(finished_entries))
+  for i, record in ipairs(completed) do
+    notify_watchers(finished_entries[2 * i], record)
   end
-  for _ = 1, most ~= "" and #done or 0 do -- when all are told: it may be one of them that goes
-    lazy.evict_finished(most)
+  -- Evict after all watchers were notified: these tasks may be evicted, with the keys that messages need.
+  for _ = 1, max_finished ~= "" and #completed or 0 do
+    lazy.evict_finished(max_finished)
   end
 end
 return reply

@@ -1,18 +1,13 @@
--- start: assigned -> running, by the holder.
+-- start: Start a claimed task, for its holder (assigned -> running).
 -- KEYS[1]   the shard (core/shard_keys)
 -- ARGV[1]   task id
 -- ARGV[2]   agent id
--- ARGV[3]   claim token, or "" to know the holder by its agent id
--- Reply     {"STARTED"}, also when it was running already
---           {"UNKNOWN"} | a refusal (tasks/require_holder)
+-- ARGV[3]   claim token, or "": the agent id is enough
+-- Reply     {"STARTED"}, also for a running task | {"UNKNOWN"} | a refusal (tasks/require_holder)
 --@include tasks/require_holder
 
 local id, agent, token = ARGV[1], ARGV[2], ARGV[3]
-local record = load_current(id)
-if not record then
-  return { "UNKNOWN" }
-end
-local refused = refusal(record, agent, token)
+local record, refused = load_held(id, agent, token)
 if refused then
   return refused
 end

@@ -1,28 +1,28 @@
--- submit: new -> pending, for one task or for several of the same shard.
+-- submit: Store new tasks (new -> pending).
 -- KEYS[1]   the shard (core/shard_keys)
--- ARGV[1]   a listener that is told when they end, or ""
--- ARGV[…]   for each task: id, what the head of its record goes on with after the time (tasks/record),
+-- ARGV[1]   listener to notify when the tasks are finished, or ""
+-- ARGV[…]   for each task: id, the head of its record from after the time of submission (tasks/record),
 --           spec (msgpack), lane, score there, delay or "", deadline or "" (microseconds)
--- Reply     {"SUBMITTED"}: every task is stored now
---           {"KNOWN"}: every task is stored, some by an earlier call with the same spec; for those, nobody is
---           told anything
---           {"EXISTS", id, spec, id, spec, …}: these ids were taken, with these specs; the others are stored
+-- Reply     {"SUBMITTED"}: all tasks are stored now
+--           {"KNOWN"}: all are stored, some by an earlier call with the same spec; for those, the listener is
+--           not registered
+--           {"EXISTS", id, spec, id, spec, …}: these ids are taken, with these specs; the others are stored
 --@include tasks/transitions
 
 local listener = ARGV[1]
 local reply = { "SUBMITTED" }
-local entries, submitted = {}, 0 -- the lanes in the order in which they are entered; by lane, what enters it
+local entries, submitted = {}, 0 -- entries: the lanes in order, and by lane what enters it
 for at = 2, #ARGV, 7 do
   local id, head, spec, lane, score, delay, deadline = unpack(ARGV, at, at + 6)
   local is_small = #spec <= MAX_INLINE_BYTES
   local due = delay ~= "" and now + delay
   local text = "p|" .. now_text .. head .. (due and "due=" .. lazy.int(due) .. "|" or "") .. "\n"
   local stored = redis.pcall("SET", tasks .. id, is_small and text .. spec or text, "NX", "GET")
-  if type(stored) == "table" then -- a full server refuses it: nothing was written before, or it would not
-    local refused = stored
+  if type(stored) == "table" then -- an error: the server is full, and the script has not written before
+    local full = stored
     stored = redis.call("GET", tasks .. id)
     if not stored then
-      return refused
+      return full
     end
   end
   if not stored then
@@ -40,21 +40,21 @@ for at = 2, #ARGV, 7 do
     if due then
       lazy.enter_delayed(id, due)
     else
-      local of_lane = entries[lane]
-      if of_lane then
-        of_lane[#of_lane + 1] = score
-        of_lane[#of_lane + 1] = id
+      local lane_entries = entries[lane]
+      if lane_entries then
+        lane_entries[#lane_entries + 1] = score
+        lane_entries[#lane_entries + 1] = id
       else
         entries[#entries + 1] = lane
         entries[lane] = { score, id }
       end
     end
   else
-    local other = lazy.spec_of(id, lazy.decode(stored, id))
-    if other ~= spec then
+    local stored_spec = lazy.spec_of(id, lazy.decode(stored, id))
+    if stored_spec ~= spec then
       reply[1] = "EXISTS"
       reply[#reply + 1] = id
-      reply[#reply + 1] = other or ""
+      reply[#reply + 1] = stored_spec or ""
     elseif #reply == 1 then
       reply[1] = "KNOWN"
     end

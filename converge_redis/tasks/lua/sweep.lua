@@ -1,7 +1,7 @@
--- sweep: applies what time has done to tasks, a bounded part of it.
+-- sweep: Apply a bounded part of what is due in a shard.
 -- KEYS[1]   the shard (core/shard_keys)
 -- Reply     {"MORE"}: call again | {"DONE"}
---@include tasks/expiry
+--@include tasks/sweep_due
 
 local _, more = sweep_due()
 return { more and "MORE" or "DONE" }

@@ -1,4 +1,4 @@
--- unwatch_tasks: a listener is not told any more when tasks end.
+-- unwatch_tasks: Unregister a listener for the end of tasks.
 -- KEYS[1]   the shard (core/shard_keys)
 -- ARGV[1]   listener, ARGV[2…] task ids
 -- Reply     {"OK"}

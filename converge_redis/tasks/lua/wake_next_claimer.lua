@@ -1,11 +1,11 @@
--- pass_on: wakes another claimer for a lane: the one that was woken for it waits no more.
+-- wake_next_claimer: Wake another claimer for a lane, in place of one that no longer waits.
 -- KEYS[1]   the shard (core/shard_keys)
 -- ARGV[1]   lane
 -- Reply     {"OK"}
---@include tasks/claim_queue
+--@include tasks/wake_claimer
 
 local lane = ARGV[1]
 if redis.call("EXISTS", lane_prefix .. lane) == 1 then
-  wake(lane)
+  wake_claimer(lane)
 end
 return { "OK" }

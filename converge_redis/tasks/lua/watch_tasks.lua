@@ -1,17 +1,17 @@
--- watch_tasks: reads tasks, each brought up to date first; a listener is told when those end that have not.
+-- watch_tasks: Read tasks as get_tasks does; register a listener for the end of those that are not finished.
 -- KEYS[1]   the shard (core/shard_keys)
 -- ARGV[1]   listener, ARGV[2…] task ids
--- Reply     {"OK", entry, …}: for a task that has ended, all of it (tasks/reply); for one that has not,
---           {microseconds until time may end it, or ""}; for an id that is unknown, {}
+-- Reply     {"OK", entry, …}, for each task: if it is finished, the task (tasks/reply); if it is not,
+--           {microseconds until time may finish it, or ""}; if it is unknown, {}
 --@include tasks/expiry
 
 local listener = ARGV[1]
 local reply = { "OK" }
 
--- A claim's end may fail the task, as its deadline does.
-local function ends_in(record)
-  local soonest = math.min(tonumber(record.lease) or math.huge, tonumber(record.deadline) or math.huge)
-  return soonest < math.huge and int(math.max(soonest - now, 0)) or ""
+-- The end of a lease may fail the task, as its deadline does.
+local function may_finish_in(record)
+  local earliest = math.min(tonumber(record.lease) or math.huge, tonumber(record.deadline) or math.huge)
+  return earliest < math.huge and int(math.max(earliest - now, 0)) or ""
 end
 
 for i = 2, #ARGV do
@@ -24,7 +24,7 @@ for i = 2, #ARGV do
   else
     redis.call("SADD", watchers .. id, listener)
     touch_ttl(watchers .. id)
-    reply[i] = { ends_in(record) }
+    reply[i] = { may_finish_in(record) }
   end
 end
 return reply

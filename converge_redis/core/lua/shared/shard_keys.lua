@@ -1,8 +1,7 @@
 -- The key names of a shard, in the order of core/keys.py, which says what each key holds. Core knows the keys
--- of all features, so that each name is made in one place and no two features use the same one. Rarely used
--- names are made on demand, by their one user: those of waiting claimers in tasks/claim_queue, and the
--- channel of a listener in notifications/notify. KEYS[1] is the prefix of all names, and holds the shard's
--- hash tag. A name that ends in a colon is a prefix too.
+-- of all features, so that each name is made in one place and no two features use the same one. Only the
+-- channel of a listener is named by its one user, notifications/notify. KEYS[1] is the prefix of all names,
+-- and holds the shard's hash tag. A name that ends in a colon is a prefix too.
 --@include core/clock
 local base = KEYS[1]
 
@@ -24,6 +23,9 @@ local reopened = base .. "reopened:"
 local watchers = base .. "watchers:"
 local listeners = base .. "listeners"
 local timer = base .. "alarm"
+local waiting_claimers = base .. "waiting:"
+local filters = base .. "profile:"
+local filter_index = base .. "door:"
 
 -- Sessions.
 local session_watchers = base .. "onlookers:"

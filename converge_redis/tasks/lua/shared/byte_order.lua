@@ -1,6 +1,6 @@
--- The order of sorted sets with equal scores.
+-- The order of members with equal scores in sorted sets.
 
--- Is `a` before `b`, byte by byte? Lua's `<` follows the server's locale, which differs from sorted sets.
+-- Whether `a` comes before `b`, byte by byte. Lua's `<` follows the server's locale; sorted sets do not.
 local function is_before(a, b)
   if a == b then
     return false

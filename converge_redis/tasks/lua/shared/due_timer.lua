@@ -1,59 +1,62 @@
--- The time keeper. While all claimers of a shard wait, nobody runs a script, so one listener keeps time for
--- all: it calls `tick` when the next delay or lease ends. `timer` names it, and the time that it knows of.
+-- The due timer. While all claimers of a shard wait, no script runs there. So the key `timer` names one
+-- listener, the owner, which runs `apply_due` when the next delay or lease of the shard ends, and the time at
+-- which it does.
 --@include notifications/notify
 
 local NEVER = 2 ^ 53
--- A keeper that is so late has gone: the next listener that looks takes over.
-local TIMER_LATE_US = 2 * 1000000
 
--- When the next delay or lease of the shard ends.
+-- Return when the next delay or lease of the shard ends.
 local function next_due()
-  local soonest = NEVER
+  local earliest = NEVER
   for _, index in ipairs({ leases, delayed }) do
     local first = redis.call("ZRANGE", index, 0, 0, "WITHSCORES")
-    soonest = math.min(soonest, tonumber(first[2]) or NEVER)
+    earliest = math.min(earliest, tonumber(first[2]) or NEVER)
   end
-  return soonest
+  return earliest
 end
 
--- Makes a listener the time keeper unless there is another; `soonest` is when the next delay or lease ends.
--- Returns the microseconds until it is to tick; "": it is not to.
-local function elect_timer(listener, soonest)
-  local known = redis.call("HMGET", timer, "listener", "at")
-  if known[1] and known[1] ~= listener and tonumber(known[2]) + TIMER_LATE_US > now then
+-- An owner that is this late has gone: the next listener that registers becomes the owner.
+local TIMER_LATE_US = 2 * 1000000
+
+-- Make a listener the owner, unless there is another one. `due_at` is when the next delay or lease ends.
+-- Returns the microseconds until the listener must run `apply_due`; "": it must not.
+local function elect_timer(listener, due_at)
+  local current = redis.call("HMGET", timer, "listener", "at")
+  if current[1] and current[1] ~= listener and tonumber(current[2]) + TIMER_LATE_US > now then
     touch_ttl(timer)
     return ""
   end
-  local at, known_at = soonest, known[1] and tonumber(known[2]) or 0
-  if known_at > now then
-    at = math.min(at, known_at) -- to tick in vain is cheaper than to be told of each new lease
+  local at, scheduled_at = due_at, current[1] and tonumber(current[2]) or 0
+  if scheduled_at > now then
+    at = math.min(at, scheduled_at) -- one early run is cheaper than a message for each new lease
   end
-  if known[1] ~= listener or known_at ~= at then
+  if current[1] ~= listener or scheduled_at ~= at then
     redis.call("HSET", timer, "listener", listener, "at", int(at))
   end
   touch_ttl(timer)
   return at < NEVER and int(math.max(at - now, 0)) or ""
 end
 
--- Tells the time keeper, or another listener in its place, of a time before the one that it knows.
 local MAX_NOTIFIED = 100
 
-local scheduled -- the time that the keeper knows of
+local timer_at -- when the owner fires
 
+-- Notify the owner of a due time before the one that it knows. Where it has gone, another listener becomes
+-- the owner.
 local function schedule_due(at)
-  if scheduled and scheduled <= at then
+  if timer_at and timer_at <= at then
     return
   end
-  local known = redis.call("HMGET", timer, "listener", "at")
-  scheduled = known[1] and tonumber(known[2]) or 0
-  if scheduled <= at then
+  local current = redis.call("HMGET", timer, "listener", "at")
+  timer_at = current[1] and tonumber(current[2]) or 0
+  if timer_at <= at then
     return
   end
-  local owner, message = known[1], "time " .. int(math.max(at - now, 0))
+  local owner, message = current[1], "time " .. int(math.max(at - now, 0))
   for _ = 1, MAX_NOTIFIED do
     if notify(owner, message) then
       redis.call("HSET", timer, "listener", owner, "at", int(at))
-      scheduled = at
+      timer_at = at
       return
     end
     owner = redis.call("ZRANGE", listeners, -1, -1)[1]

@@ -1,11 +1,11 @@
--- The indexes. A task is in exactly the indexes that its state demands:
---   pending            its lane, or `delayed` until it is due
---   assigned, running  `leases` and the agent's `claims`
+-- The indexes of tasks. A task is in exactly the indexes that its state requires:
+--   pending                        its lane, or `delayed` until it is due
+--   assigned, running              `leases`, and `claims:` of the agent
 --   completed, failed, cancelled   `finished`
--- and in `deadlines` as long as it is not terminal and has one. What scripts do to many tasks at once goes
--- into an index by one command; members are lists of ids, entries lists of score, id, score, id, …
---@include tasks/record
---@include tasks/claim_queue
+-- and in `deadlines` while it has a deadline and is not terminal. A script that changes many tasks uses one
+-- command per index: `ids` are id, id, …; `entries` are score, id, score, id, …
+--@include tasks/record_update
+--@include tasks/wake_claimer
 
 local function is_claimed(record)
   return record.state == "assigned" or record.state == "running"
@@ -22,27 +22,26 @@ local function enter_lane(name, entries)
     redis.call("ZADD", lanes, 0, name)
   end
   for _ = 1, #entries, 2 do
-    if not wake(name) then
+    if not wake_claimer(name) then
       break
     end
   end
 end
 
-local function leave_lane(name, members)
+local function leave_lane(name, ids)
   local lane = lane_prefix .. name
-  redis.call("ZREM", lane, unpack(members))
+  redis.call("ZREM", lane, unpack(ids))
   if redis.call("EXISTS", lane) == 0 then
     redis.call("ZREM", lanes, name)
   end
 end
 
--- The score of a task in its lane.
-local function score_of(priority)
+local function lane_score(priority)
   return priority == "0" and "0" or int(0 - priority)
 end
 
--- Takes a task out of the indexes of its present state; the record is still to be saved.
-local function leave(id, record)
+-- Remove a task from the indexes of its current state, but not from `deadlines`. The caller saves the record.
+local function leave_indexes(id, record)
   count(record.state, -1)
   if is_claimed(record) then
     redis.call("ZREM", leases, id)

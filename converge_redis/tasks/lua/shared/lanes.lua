@@ -1,30 +1,27 @@
--- Which lanes an agent may claim from. A lane is named `<pool>:<topic>:<capability>,<capability>,`
--- (keys.py); the index `lanes` holds those that are not empty, ordered by their bytes. The walk skips along
--- that order as a loose index scan does: from a lane that the agent may not have, it jumps to the next that
--- it might have.
+-- The lanes that match a filter. A lane is named `<pool>:<topic>:<capability>,<capability>,` (core/keys.py).
+-- The index `lanes` holds the names of the lanes that are not empty, in the order of their bytes. The walk is
+-- a loose index scan: from a lane that does not match, it skips to the next name that may match.
 --@include core/shard_keys
 --@include tasks/filter
 
-local read_filter, next_candidate = make_filters()
+local LANES_PER_READ = 16
 
--- Calls `visit(name)` for each lane that the agent may claim from, until it returns true.
-local CHUNK = 16
-
-local function each_lane(filter, from, visit)
-  while from do
-    local names = redis.call("ZRANGEBYLEX", lanes, from, "+", "LIMIT", 0, CHUNK)
-    from = #names == CHUNK and "(" .. names[CHUNK] or nil
-    local target = nil
+-- Call `visit(name)` for each matching lane from `start` on, until it returns true.
+local function each_lane(filter, start, visit)
+  while start do
+    local names = redis.call("ZRANGEBYLEX", lanes, start, "+", "LIMIT", 0, LANES_PER_READ)
+    start = #names == LANES_PER_READ and "(" .. names[LANES_PER_READ] or nil
+    local candidate = nil
     for _, name in ipairs(names) do
-      if not (target and is_before(name, target)) then
-        target = next_candidate(filter, name)
-        if target == "" or (not target and visit(name)) then
+      if not (candidate and is_before(name, candidate)) then
+        candidate = next_candidate(filter, name)
+        if candidate == "" or (not candidate and visit(name)) then
           return
         end
       end
     end
-    if from and target then
-      from = "[" .. target
+    if start and candidate then
+      start = "[" .. candidate
     end
   end
 end

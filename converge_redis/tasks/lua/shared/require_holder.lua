@@ -1,11 +1,11 @@
--- Who may act on a claim: its holder, known by agent id, and by claim token where one is given.
+-- The holder of a claim: the agent with its id and, where the call has one, its claim token.
 --@include tasks/expiry
 
 local function is_holder(record, agent, token)
   return record.agent == agent and (token == "" or token == record.token)
 end
 
--- Returns nil for the holder of a live claim, else the reply that refuses.
+-- Return nil for the holder of a live claim, else a refusal: {word, state, holder, token}.
 local function refusal(record, agent, token)
   if is_claimed(record) and is_holder(record, agent, token) then
     return nil
@@ -17,4 +17,13 @@ local function refusal(record, agent, token)
     word = "CLAIM_LOST"
   end
   return { word, record.state, record.agent or "", record.token or "" }
+end
+
+-- Load a task for its holder. Returns the record; and the reply where the task is unknown, or a refusal.
+local function load_held(id, agent, token)
+  local record = load_current(id)
+  if not record then
+    return nil, { "UNKNOWN" }
+  end
+  return record, refusal(record, agent, token)
 end
