@@ -27,7 +27,7 @@ local call_id, agent, wanted, is_retry = ARGV[1], ARGV[2], tonumber(ARGV[3]), AR
 local listener, number, filter_id, mode = ARGV[5], ARGV[6], ARGV[7], ARGV[8]
 local woken_for = mode ~= "look" and mode ~= "wait" and mode ~= "leave" and mode
 local state, principal, scope = ARGV[9], ARGV[10], ARGV[11]
-local FILTER = 12
+local FIRST_FILTER_ARG = 12
 local MAX_CLAIMS_READ = 1000
 
 local reply = { "CLAIMED" }
@@ -54,7 +54,7 @@ if scope ~= "" and not lazy.is_granted(delegations_prefix, agent, principal, sco
   return { "NOT_GRANTED" }
 end
 local next_due_at = sweep_due()
-local filter = read_filter(ARGV, FILTER)
+local filter = read_filter(ARGV, FIRST_FILTER_ARG)
 local claimed_from, has_more = claim_best(reply, filter, wanted, agent, call_id, listener, state)
 if #reply > 1 then
   -- A claimer that was woken for one lane, but found better tasks in others, wakes the next claimer for it.
@@ -69,6 +69,6 @@ end
 if mode == "look" or mode == "leave" then
   return { "NOTHING", "" }
 end
-local filter_text = table.concat(ARGV, " ", FILTER) .. " "
+local filter_text = table.concat(ARGV, " ", FIRST_FILTER_ARG) .. " "
 lazy.register_claimers(listener, filter_id, filter, filter_text, { number })
 return { "NOTHING", elect_timer(listener, next_due_at) }

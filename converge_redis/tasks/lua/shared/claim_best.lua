@@ -7,11 +7,11 @@ local TASKS_PER_READ = 100
 local MAX_SKIPPED = 16
 
 -- Claim up to `wanted` tasks, and append them to the reply, the best first. Returns the set of lanes that it
--- claimed from, and whether there may be more tasks: the number of tasks that it skips, since they are
--- expired or unreadable, is bounded.
+-- claimed from, and whether there may be more: it skips a bounded number of tasks whose deadline has passed,
+-- or whose record is unreadable.
 local function claim_best(reply, filter, wanted, agent, call_id, listener, state)
   local heads, remaining = {}, wanted
-  local claimed_from, claimed_by_lane = {}, {} -- the ids of `claimed_by_lane` are still in their lanes
+  local claimed_from, claimed_by_lane = {}, {} -- lanes; by lane, the claimed ids that have yet to leave it
   local lease_entries, claim_entries = {}, {} -- for `leases` and `claims:`
 
   each_lane(filter, "-", function(name)
@@ -27,8 +27,8 @@ local function claim_best(reply, filter, wanted, agent, call_id, listener, state
     claimed_by_lane = {}
   end
 
-  -- Return the lane's head at its next task. All tasks that were read have left the lane before it is read
-  -- on.
+  -- Return the head of the same lane at its next task. When more is read, all tasks read before have left the
+  -- lane, so the next one has rank 0.
   local function next_head(head)
     if next_task(head) then
       return head

@@ -1,6 +1,6 @@
--- The due timer. While all claimers of a shard wait, no script runs there. So the key `timer` names one
--- listener, the owner, which runs `apply_due` when the next delay or lease of the shard ends, and the time at
--- which it does.
+-- The due timer of a shard. While all claimers wait, no script runs in the shard. So one listener, the owner,
+-- runs `apply_due` when the next delay or lease ends. The hash `timer` holds the owner, and the time at which
+-- it does so.
 --@include notifications/notify
 
 local NEVER = 2 ^ 53
@@ -15,7 +15,7 @@ local function next_due()
   return earliest
 end
 
--- An owner that is this late has gone: the next listener that registers becomes the owner.
+-- An owner that is this late is gone: the next listener that waits or renews becomes the owner.
 local TIMER_LATE_US = 2 * 1000000
 
 -- Make a listener the owner, unless there is another one. `due_at` is when the next delay or lease ends.
@@ -41,8 +41,8 @@ local MAX_NOTIFIED = 100
 
 local timer_at -- when the owner fires
 
--- Notify the owner of a due time before the one that it knows. Where it has gone, another listener becomes
--- the owner.
+-- Notify the owner of a time before the one at which it fires. If the message has no receiver, make another
+-- listener the owner.
 local function schedule_due(at)
   if timer_at and timer_at <= at then
     return

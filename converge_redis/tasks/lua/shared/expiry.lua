@@ -1,5 +1,5 @@
--- The transitions that time makes: claims expire, delays end, deadlines pass. No daemon makes them: each
--- script applies what is due to a task before it reads or changes the task.
+-- The transitions that are due at a time: a claim expires, a delay ends, a deadline passes. No background
+-- process makes them: each script applies what is due to a task before it reads or changes the task.
 --@include tasks/claim_transitions
 
 -- At maxmemory Redis rejects a script's first command that may use memory, but no command after the script
@@ -9,9 +9,8 @@ redis.call("DEL", base .. "nothing")
 
 local MAX_LOST_CLAIMS = 10
 
--- Append the current claim, which has expired, to the last expired ones: one line of JSON each, with all
--- values as text.
-local function append_lost_claim(record, expiries)
+-- Return the last expired claims with the current one appended: one line of JSON each, all values as text.
+local function with_lost_claim(record, expiries)
   local line = cjson.encode({
     agent = record.agent,
     token = record.token,
@@ -33,7 +32,7 @@ end
 local function expire(id, record)
   notify_holder(id, record)
   local expiries = tonumber(record.expiries or 0) + 1
-  record.lost = append_lost_claim(record, expiries)
+  record.lost = with_lost_claim(record, expiries)
   record.expiries, record.has_optional = int(expiries), true
   if record.retries and expiries > tonumber(record.retries) then
     record.failure = "max_retries"

@@ -57,7 +57,8 @@ local function skip_to(list, value, separator, prefix)
   return prefix == "" and "" or after_prefix(prefix)
 end
 
--- Return nil for a lane that matches the filter, else the first name after it that may match ("": none does).
+-- Return nil for a lane that matches the filter, else where the next lane that may match begins ("": there is
+-- none).
 local function next_candidate(filter, name)
   local pool, topic, capabilities = string.match(name, "^(.-):(.-):(.*)$")
   local prefix = pool .. ":"

@@ -5,7 +5,7 @@
 --   agent, token, lease, listener                          the claim; agent and token remain when finished
 --   attempts                                               number of claims so far
 --   calls                                                  ids of the last calls that changed the record
---   finished                                               set in terminal states
+--   finished                                               the time; only in terminal states
 --   size                                                   of the inline spec; "": the spec has its own key
 --   name=value|…                                           optional fields (tasks/record_update)
 -- Times are in microseconds; once a task is finished, `token` and `finished` are relative to `submitted`.
@@ -80,8 +80,8 @@ local function load(id)
   return text and decode(text, id) or nil
 end
 
--- Load a record; nil for one that cannot be decoded too: a key that another program overwrote must not stop
--- the work on other tasks.
+-- As `load`, but return nil for a record that cannot be decoded: a key that another program overwrote must
+-- not stop the work on other tasks.
 local function load_readable(id)
   local is_read, record = pcall(load, id)
   return is_read and record or nil

@@ -11,8 +11,7 @@ local function result_of(id, record)
   return inline ~= "" and inline or record.finished and redis.call("GET", results .. id) or nil
 end
 
--- Return {id, record}; where the spec or the result has its own key, {id, record, spec or nil, result or
--- nil}.
+-- Return {id, record}, or {id, record, spec or nil, result or nil} where one of the two has its own key.
 local function task_reply(id, record)
   local is_spec_inline = record.size ~= nil
   local has_result = record.state == "completed" or (record.state == "failed" and not record.failure)

@@ -1,7 +1,7 @@
 -- Deleting finished tasks.
 --@include tasks/indexes
 
--- Invalidate the near entries of a finished task, which depend on this key: the task is requeued or deleted.
+-- Invalidate the near entries of a finished task that is requeued or deleted: near caches watch this key.
 local function invalidate_near_entries(id)
   redis.call("SET", reopened .. id, "", "PX", 1)
 end

@@ -11,8 +11,8 @@ local function enter_delayed(id, due)
   schedule_due(due)
 end
 
--- Make a task pending, claimable from the time `due` on (0: at once). It must be in none of the other
--- indexes.
+-- Make a task pending, claimable from the time `due` on (0: at once). The caller has removed it from all
+-- indexes but `deadlines`.
 local function enter_pending(id, record, due)
   count("pending", 1)
   record.state = "pending"
