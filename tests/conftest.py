@@ -1,38 +1,30 @@
 """Fixtures of all tests: servers, fleets, and the checks after each test that used one."""
 
-import shutil
 from collections.abc import AsyncIterator, Iterator
 
 import fakeredis
 import pytest
 
-from converge_redis import TaskManager
+from converge_redis import EmbeddedServer, TaskManager
 from converge_redis.notifications import listener
-from tests.support.backends import TIMEOUT, Backend, Servers, until
+from tests.support.backends import TIMEOUT, Backend, until
 from tests.support.fleet import Fleet, Style
 from tests.support.leaks import leaked_keys
 
-DEBIAN = shutil.which("redis-server")
-"""The binary of a second real server, if one is installed."""
 
-REAL = ["embedded", *(["redis"] if DEBIAN else [])]
-FLAVOURS = ["fake", *REAL]
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--server",
+        metavar="BINARY",
+        help="the real server of the tests; by default the embedded one (see scripts/test-engines)",
+    )
 
 
 @pytest.fixture(scope="session")
-def servers() -> Iterator[Servers]:
-    """The real servers of this test process. Tests that need one fail where none is installed."""
-    started = Servers()
-    yield started
-    started.stop()
-
-
-def make_backend(flavour: str, servers: Servers) -> Backend:
-    if flavour == "fake":
-        return Backend("fake", fake=fakeredis.FakeServer())
-    backend = Backend(flavour, servers.url(flavour, DEBIAN if flavour == "redis" else None))
-    backend.flush()
-    return backend
+def server(pytestconfig: pytest.Config) -> Iterator[EmbeddedServer]:
+    """The real server of this test process. Without one, the tests that need it fail."""
+    with EmbeddedServer(binary=pytestconfig.getoption("server")) as server:
+        yield server
 
 
 @pytest.fixture(autouse=True)
@@ -41,32 +33,36 @@ def unhurried_close(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listener, "UNREGISTER_TIMEOUT", TIMEOUT)
 
 
-@pytest.fixture(params=FLAVOURS)
-def backend(request: pytest.FixtureRequest, servers: Servers) -> Iterator[Backend]:
-    """Each kind of server: the fake, the embedded one, and ``redis-server`` if it is installed."""
-    backend = make_backend(request.param, servers)
+@pytest.fixture(params=["fake", "real"])
+def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
+    """The fake server and the real one in turn."""
+    if request.param == "real":
+        yield request.getfixturevalue("real")
+        return
+    backend = Backend(fake=fakeredis.FakeServer())
     yield backend
     backend.close()
 
 
 @pytest.fixture
-def real(servers: Servers) -> Iterator[Backend]:
-    """The embedded server."""
-    backend = make_backend("embedded", servers)
+def real(server: EmbeddedServer) -> Iterator[Backend]:
+    """The real server, empty."""
+    backend = Backend(server.url)
+    backend.flush()
     yield backend
     backend.close()
 
 
 @pytest.fixture(params=["sync", "async"])
 async def fleet(request: pytest.FixtureRequest, backend: Backend) -> AsyncIterator[Fleet]:
-    """Blocking and asyncio managers on each kind of server; fails if a test leaves a key without an owner."""
+    """Blocking and asyncio managers on each server; fails if a key is left without an owner."""
     async for fleet in _fleet(backend, request.param):
         yield fleet
 
 
 @pytest.fixture(params=["sync", "async"])
 async def real_fleet(request: pytest.FixtureRequest, real: Backend) -> AsyncIterator[Fleet]:
-    """As `fleet`, on the embedded server only: for tests of what the fake lacks."""
+    """As `fleet`, on the real server only: for tests of what the fake lacks."""
     async for fleet in _fleet(real, request.param):
         yield fleet
 

@@ -286,7 +286,7 @@ def test_without_key_tracking_a_store_works_without_its_near_cache(
 ) -> None:
     import fakeredis
 
-    backend = Backend("fake", fake=fakeredis.FakeServer())
+    backend = Backend(fake=fakeredis.FakeServer())
     with caplog.at_level(logging.WARNING), backend.store(near_cache=NearCache()) as store:
         store.put("key", 1)
         assert store.get("key") == 1

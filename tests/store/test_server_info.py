@@ -2,6 +2,7 @@
 
 import inspect
 
+import fakeredis
 import pytest
 
 import converge_redis
@@ -44,7 +45,7 @@ async def test_info_reports_the_server(real_fleet: Fleet) -> None:
 
 
 async def test_info_of_a_server_without_the_command_is_empty() -> None:
-    with Backend("fake").store() as store:
+    with Backend(fake=fakeredis.FakeServer()).store() as store:
         assert store.info() in {ServerInfo()}
 
 

@@ -1,6 +1,7 @@
 """The key-value store: TTLs, versions, batches, the index of keys."""
 
 import asyncio
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from converge_redis import (
     ConfigurationError,
+    EmbeddedServer,
     InvalidTypeError,
     InvalidValueError,
     PayloadTooLargeError,
@@ -247,7 +249,7 @@ def test_any_sequence_of_operations_has_the_results_of_a_dict(
 
 
 @pytest.fixture(scope="module")
-def shared_store(servers: Any) -> Any:
-    with RedisStore.from_url(servers.url("embedded", None), "model of values") as store:
+def shared_store(server: EmbeddedServer) -> Iterator[RedisStore]:
+    with RedisStore.from_url(server.url, "model of values") as store:
         yield store
         store.clear()

@@ -10,7 +10,7 @@ import fakeredis
 import redis
 import redis.asyncio
 
-from converge_redis import AsyncRedisStore, EmbeddedServer, RedisStore
+from converge_redis import AsyncRedisStore, RedisStore
 
 T = TypeVar("T")
 
@@ -23,11 +23,10 @@ class Backend:
     """One server, empty when a test begins.
 
     Attributes:
-        name: ``"fake"``, or the real server's name.
         url: The URL of a real server; None: the fake.
+        fake: The fake server.
     """
 
-    name: str
     url: str | None = None
     fake: fakeredis.FakeServer | None = None
     async_clients: list[redis.asyncio.Redis] = field(default_factory=list)
@@ -64,22 +63,6 @@ class Backend:
     def close(self) -> None:
         for client in self._clients:
             client.close()
-
-
-class Servers:
-    """The real servers of one test process, each started on first use."""
-
-    def __init__(self) -> None:
-        self._started: dict[str, EmbeddedServer] = {}
-
-    def url(self, name: str, binary: str | None) -> str:
-        if name not in self._started:
-            self._started[name] = EmbeddedServer(binary=binary).start()
-        return self._started[name].url
-
-    def stop(self) -> None:
-        for server in self._started.values():
-            server.stop()
 
 
 async def eventually(condition: Callable[[], Awaitable[T]]) -> T:
