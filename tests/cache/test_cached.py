@@ -1,4 +1,4 @@
-"""Functions whose results are shared."""
+"""`cached`: functions whose results are cached."""
 
 from typing import Any
 
@@ -21,18 +21,18 @@ def cache(backend: Backend) -> Any:
         yield SharedCache(store)
 
 
-def test_a_function_is_called_once_for_its_arguments(cache: SharedCache) -> None:
+def test_a_cached_function_is_called_once_for_equal_arguments(cache: SharedCache) -> None:
     calls = list[Any]()
 
     @cache.cached(ttl=100)
     def area(width: int, height: int = 2, *, unit: str = "m") -> str:
-        """Tell an area."""
+        """Return an area."""
         calls.append(width)
         return f"{width * height} {unit}"
 
     assert [area(1), area(1, 2), area(width=1, unit="m"), area(2)] == ["2 m", "2 m", "2 m", "4 m"]
     assert calls == [1, 2]
-    assert area.__doc__ == "Tell an area."
+    assert area.__doc__ == "Return an area."
     assert getattr(area, "__name__", "") == "area"
     area.invalidate(1)
     assert area(1) == "2 m"
@@ -40,7 +40,7 @@ def test_a_function_is_called_once_for_its_arguments(cache: SharedCache) -> None
     assert area.key(1) == area.key(1, height=2) != area.key(3)
 
 
-def test_keys_and_tags(cache: SharedCache) -> None:
+def test_keys_and_tags_are_made_from_the_arguments(cache: SharedCache) -> None:
     calls = list[int]()
 
     @cache.cached(ttl=100, key="user:{user_id}", tags=lambda user_id: [f"user {user_id}"])
@@ -63,7 +63,7 @@ def test_keys_and_tags(cache: SharedCache) -> None:
     assert group(3) == 3
 
 
-def test_methods_and_arguments_that_make_no_key(cache: SharedCache) -> None:
+def test_arguments_without_a_valid_key_are_refused(cache: SharedCache) -> None:
     class Shop:
         @cache.cached(ttl=100)
         def price(self, sku: str) -> int:
@@ -86,7 +86,7 @@ def test_methods_and_arguments_that_make_no_key(cache: SharedCache) -> None:
         named()  # type: ignore[call-arg]
 
 
-async def test_coroutine_functions(backend: Backend) -> None:
+async def test_coroutine_functions_can_be_cached(backend: Backend) -> None:
     async with backend.async_store() as store:
         assert isinstance(store, AsyncRedisStore)
         cache, calls = AsyncSharedCache(store), list[int]()
@@ -107,7 +107,7 @@ async def test_coroutine_functions(backend: Backend) -> None:
         await client.aclose()
 
 
-def test_results_are_shared_by_processes_that_name_the_function_alike(backend: Backend) -> None:
+def test_stores_share_the_results_of_functions_of_one_name(backend: Backend) -> None:
     calls = list[int]()
 
     def cached_work(store: RedisStore) -> Any:

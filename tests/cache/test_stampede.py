@@ -1,25 +1,33 @@
-"""Many processes ask for what nobody has computed yet; the one that computes dies."""
+"""Many processes call for values that are not cached yet; a process that computes is killed."""
 
 import multiprocessing
 import os
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
+import pytest
 import redis
 
 from converge_redis import RedisStore, SharedCache
 from tests.support.backends import TIMEOUT, Backend, until
-from tests.support.processes import process_group
+from tests.support.processes import ProcessGroup, process_group
 
 KEYS = 50
+PROCESSES = 16
 LOCK_TTL = 2.0
 
 
-def ask_for_all(number: int, url: str) -> list[Any]:
-    """Ask for cold keys, all processes in the same order at the same time."""
-    del number
+@pytest.fixture(scope="module")
+def processes() -> Iterator[ProcessGroup]:
+    with process_group(PROCESSES) as processes:
+        yield processes
+
+
+def read_all_keys(_number: int, url: str) -> list[Any]:
+    """Call for all keys; all processes do so in the same order at the same time."""
     with RedisStore.from_url(url, "test") as store, redis.Redis.from_url(url) as client:
 
         def compute(key: str) -> str:
@@ -31,15 +39,14 @@ def ask_for_all(number: int, url: str) -> list[Any]:
         return [cache.get_or_compute(key, lambda key=key: compute(key), 100) for key in map(str, range(KEYS))]  # type: ignore[misc]
 
 
-def test_sixteen_processes_compute_each_key_once(real: Backend) -> None:
-    with process_group(16) as processes:
-        answers = processes.call(ask_for_all, str(real.url))
-    assert answers == [[f"value of {key}" for key in range(KEYS)]] * 16
-    counted = [int(real.client().get(f"computed {key}") or 0) for key in range(KEYS)]
-    assert counted == [1] * KEYS
+def test_sixteen_processes_compute_each_key_once(real: Backend, processes: ProcessGroup) -> None:
+    answers = processes.call(read_all_keys, str(real.url))
+    assert answers == [[f"value of {key}" for key in range(KEYS)]] * PROCESSES
+    counts = [int(real.client().get(f"computed {key}") or 0) for key in range(KEYS)]
+    assert counts == [1] * KEYS
 
 
-def compute_for_ever(url: str) -> None:
+def compute_without_end(url: str) -> None:
     with RedisStore.from_url(url, "test") as store, redis.Redis.from_url(url) as client:
 
         def compute() -> None:
@@ -49,39 +56,41 @@ def compute_for_ever(url: str) -> None:
         SharedCache(store).get_or_compute("key", compute, 100, lock_ttl=LOCK_TTL)
 
 
-def take_over(number: int, url: str) -> tuple[Any, float]:
-    """Ask for what another computes; returns the value, and the time at which it came."""
-    del number
+def take_over(_number: int, url: str) -> tuple[Any, float]:
+    """Call for the key that another process computes; return the value, and the time at which it came."""
     with RedisStore.from_url(url, "test") as store, redis.Redis.from_url(url) as client:
-        client.incr("asking")
+        client.incr("waiting")
         value = SharedCache(store).get_or_compute(
             "key", lambda: client.incr("taken over"), 100, lock_ttl=LOCK_TTL
         )
         return value, time.time()
 
 
-def test_one_other_takes_over_from_a_process_that_is_killed(real: Backend) -> None:
+def test_one_process_takes_over_from_a_process_that_is_killed(real: Backend, processes: ProcessGroup) -> None:
     client: Any = real.client()
-    dying = multiprocessing.get_context("spawn").Process(target=compute_for_ever, args=(str(real.url),))
-    dying.start()
+    computing = multiprocessing.get_context("spawn").Process(
+        target=compute_without_end, args=(str(real.url),)
+    )
+    computing.start()
     until(lambda: client.get("begun"))
-    killed_at = list[float]()
+    assert computing.pid is not None
+    taken_over_before, killed_at = list[Any](), list[float]()
 
-    def kill() -> None:
-        until(lambda: int(client.get("asking") or 0) == 8)
-        time.sleep(LOCK_TTL)  # its lock lives for as long as it does
-        assert client.get("taken over") is None
-        assert dying.pid is not None
-        os.kill(dying.pid, signal.SIGKILL)
-        killed_at.append(time.time())
+    def kill(pid: int) -> None:
+        try:
+            until(lambda: int(client.get("waiting") or 0) == PROCESSES)
+            time.sleep(LOCK_TTL)  # the lock is renewed as long as its process lives
+            taken_over_before.append(client.get("taken over"))
+        finally:
+            os.kill(pid, signal.SIGKILL)
+            killed_at.append(time.time())
 
-    with process_group(8) as processes:
-        killer = threading.Thread(target=kill)
-        killer.start()
-        answers = processes.call(take_over, str(real.url))
-        killer.join()
-    dying.join(TIMEOUT)
+    killer = threading.Thread(target=kill, args=(computing.pid,))
+    killer.start()
+    answers = processes.call(take_over, str(real.url))
+    killer.join()
+    computing.join(TIMEOUT)
+    assert taken_over_before == [None]
     assert client.get("begun") == client.get("taken over") == b"1"
     assert {value for value, _ in answers} == {1}
-    assert all(came - killed_at[0] < LOCK_TTL + TIMEOUT for _, came in answers)
-    print(f"taken over {max(came for _, came in answers) - killed_at[0]:.2f} s after the kill")
+    assert all(came_at - killed_at[0] < LOCK_TTL + TIMEOUT for _, came_at in answers)
