@@ -19,7 +19,7 @@ from tests.support.backends import TIMEOUT, Backend, until
 
 
 @pytest.fixture
-def server() -> Iterator[EmbeddedServer]:
+def own_server() -> Iterator[EmbeddedServer]:
     with EmbeddedServer(port=0) as server:
         yield server
 
@@ -53,13 +53,13 @@ def test_large_requests_and_replies_are_complete(real: Backend) -> None:
 
 
 def test_a_call_after_a_timeout_does_not_get_the_late_reply(
-    server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
+    own_server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The operating system applies the time-out, to each of the attempts."""
     monkeypatch.setattr(delivery, "RETRY_PAUSES", (0.0,) * len(delivery.RETRY_PAUSES))
-    with RedisStore.from_url(server.url, socket_timeout=0.4) as store:
+    with RedisStore.from_url(own_server.url, socket_timeout=0.4) as store:
         store.put("a", 1)
-        with stopped(server):
+        with stopped(own_server):
             began = time.monotonic()
             with pytest.raises(StoreUnavailableError, match="in time"):
                 store.get("a")
@@ -92,8 +92,8 @@ class CountingRecv:
 
 
 @pytest.fixture
-def connection(server: EmbeddedServer) -> Iterator[SocketConnection]:
-    with redis.Redis.from_url(server.url) as client:
+def connection(own_server: EmbeddedServer) -> Iterator[SocketConnection]:
+    with redis.Redis.from_url(own_server.url) as client:
         of_redis_py = client.connection_pool.get_connection()
         connection = take_over(of_redis_py)
         assert isinstance(connection, SocketConnection)
@@ -117,12 +117,12 @@ def test_it_polls_for_the_reply_before_it_blocks(
 
 
 def test_after_a_slow_reply_some_calls_block_without_polling(
-    server: EmbeddedServer, connection: SocketConnection, monkeypatch: pytest.MonkeyPatch
+    own_server: EmbeddedServer, connection: SocketConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(blocking_connection, "SPIN_SECONDS", 0.0)
     recv = connection._read = CountingRecv(connection._read)
-    recv.before_blocking = lambda: os.kill(server.pid, signal.SIGCONT)
-    with stopped(server):
+    recv.before_blocking = lambda: os.kill(own_server.pid, signal.SIGCONT)
+    with stopped(own_server):
         ping(connection)
     assert recv.blocking_reads == 1
     polls = recv.polls
@@ -133,9 +133,9 @@ def test_after_a_slow_reply_some_calls_block_without_polling(
     assert recv.polls > polls
 
 
-def test_on_a_single_cpu_it_never_polls(server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_a_single_cpu_it_never_polls(own_server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {0})
-    with redis.Redis.from_url(server.url) as client:
+    with redis.Redis.from_url(own_server.url) as client:
         connection = take_over(client.connection_pool.get_connection())
         assert isinstance(connection, SocketConnection)
         recv = connection._read = CountingRecv(connection._read)
@@ -145,15 +145,17 @@ def test_on_a_single_cpu_it_never_polls(server: EmbeddedServer, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("timeout", [None, 5])
-def test_a_slow_reply_within_the_timeout_is_returned(server: EmbeddedServer, timeout: float | None) -> None:
-    with RedisStore.from_url(server.url, socket_timeout=timeout) as store:
+def test_a_slow_reply_within_the_timeout_is_returned(
+    own_server: EmbeddedServer, timeout: float | None
+) -> None:
+    with RedisStore.from_url(own_server.url, socket_timeout=timeout) as store:
         store.put("a", 1)
-        with stopped(server):
-            threading.Timer(0.3, os.kill, (server.pid, signal.SIGCONT)).start()
+        with stopped(own_server):
+            threading.Timer(0.3, os.kill, (own_server.pid, signal.SIGCONT)).start()
             assert store.get("a") == 1
 
 
-def test_an_interrupted_call_leaves_no_reply_for_the_next_call(server: EmbeddedServer) -> None:
+def test_an_interrupted_call_leaves_no_reply_for_the_next_call(own_server: EmbeddedServer) -> None:
     class Interrupt(BaseException):
         pass
 
@@ -162,14 +164,14 @@ def test_an_interrupted_call_leaves_no_reply_for_the_next_call(server: EmbeddedS
 
     handler = signal.signal(signal.SIGALRM, interrupt)
     try:
-        with RedisStore.from_url(server.url) as store:
+        with RedisStore.from_url(own_server.url) as store:
             store.put_many({"a": 1, "b": 2})
 
             def interrupted_get() -> None:
                 signal.setitimer(signal.ITIMER_REAL, 0.1)
                 store.get("a")
 
-            with stopped(server), pytest.raises(Interrupt):
+            with stopped(own_server), pytest.raises(Interrupt):
                 interrupted_get()
             assert store.get("b") == 2
     finally:
