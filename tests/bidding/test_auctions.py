@@ -19,7 +19,8 @@ from converge_redis import (
     TaskManager,
 )
 from converge_redis.bidding import query
-from tests.bidding.auctions import FIRST, SECOND, let_time_pass, make_auction, refused, until_watched
+from tests.bidding.auctions import FIRST, SECOND, make_auction
+from tests.protocols.sessions import let_time_pass, refused, until_watched
 from tests.support.backends import TIMEOUT
 from tests.support.fleet import Fleet
 
@@ -28,7 +29,7 @@ async def test_an_auction_closes_at_its_deadline_without_a_call(fleet: Fleet) ->
     auction = make_auction(fleet, deadline_sec=1000)
     assert await auction.submit_bid("a", 1)
     assert await auction.resolve() is None, "resolve does not close it before its deadline"
-    let_time_pass(fleet, 999.95)
+    let_time_pass(fleet, "auction:auction", 999.95)
     outcome = await auction.wait_for_outcome(TIMEOUT)
     snapshot = await auction.get_auction()
     assert outcome is not None
@@ -42,7 +43,7 @@ async def test_the_outcome_is_pushed_to_all_waiting_calls(fleet: Fleet) -> None:
     auction, other = make_auction(fleet), make_auction(fleet)
     await auction.submit_bid("a", 1)
     waiting = [asyncio.create_task(other.wait_for_outcome(TIMEOUT)) for _ in range(5)]
-    await until_watched(fleet)
+    await until_watched(fleet, "auction:auction")
     assert await auction.resolve() == "a"
     outcomes = await asyncio.gather(*waiting)
     assert outcomes == [await auction.outcome()] * 5

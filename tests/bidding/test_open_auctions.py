@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from converge_redis import AuctionType
-from tests.bidding.auctions import let_time_pass, make_auction, refused
+from tests.bidding.auctions import make_auction
+from tests.protocols.sessions import let_time_pass, refused
 from tests.support.backends import TIMEOUT
 from tests.support.fleet import Fleet
 
@@ -54,12 +55,12 @@ async def test_late_bids_extend_an_english_auction_up_to_the_hard_close(fleet: F
         closes_at = min(max(found.opened_at + 1000, bid.timestamp + 800), found.opened_at + 1600)
         assert found.closes_at == pytest.approx(closes_at, abs=1e-5)
         closes_after.append(found.closes_at - found.opened_at)
-        let_time_pass(fleet, 300)
+        let_time_pass(fleet, "auction:auction", 300)
     assert closes_after == sorted(closes_after)
     assert closes_after[0] == pytest.approx(1000, abs=1e-5), "the first bid is too early to extend"
     assert 1000 < closes_after[1] < closes_after[2] < 1600
     assert closes_after[3] == pytest.approx(1600, abs=1e-5)
-    let_time_pass(fleet, 400)
+    let_time_pass(fleet, "auction:auction", 400)
     assert not await auction.submit_bid("a", 5)
     outcome = await auction.outcome()
     assert outcome is not None

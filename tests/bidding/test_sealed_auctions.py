@@ -7,7 +7,8 @@ import pytest
 
 from converge_redis import AsyncBiddingProtocol, InvalidValueError
 from converge_redis.bidding.context import CommitmentSecret
-from tests.bidding.auctions import FIRST, SECOND, field, let_time_pass, make_auction, refused, until_watched
+from tests.bidding.auctions import FIRST, SECOND, make_auction
+from tests.protocols.sessions import key_of, let_time_pass, refused, until_watched
 from tests.support.backends import TIMEOUT, async_until
 from tests.support.fleet import Fleet
 
@@ -100,7 +101,7 @@ async def test_commitments_are_revealed_and_verified(fleet: Fleet) -> None:
     await refused("early", honest.reveal("honest", strict=True))
     with pytest.raises(InvalidValueError, match="made no commitment"):
         await late.reveal("honest")
-    let_time_pass(fleet, 1000)
+    let_time_pass(fleet, "auction:auction", 1000)
     assert await honest.resolve() is None
     await refused("sealed", honest.bids())
     assert await honest.reveal("honest")
@@ -123,10 +124,10 @@ async def test_a_bid_that_is_not_revealed_in_time_does_not_count(fleet: Fleet) -
     first, second, observer = (make_auction(fleet, reveal_sec=1000, deadline_sec=1000) for _ in range(3))
     assert await first.submit_bid("best", 9)
     assert await second.submit_bid("other", 5)
-    let_time_pass(fleet, 1000)
+    let_time_pass(fleet, "auction:auction", 1000)
     waiting = asyncio.create_task(second.wait_for_outcome(TIMEOUT))
-    await async_until(lambda: field(fleet, "revealed") == b"1")
-    let_time_pass(fleet, 999.95)
+    await async_until(lambda: fleet.raw.hget(key_of(fleet, "auction:auction"), "revealed") == b"1")
+    let_time_pass(fleet, "auction:auction", 999.95)
     outcome = await observer.wait_for_outcome(TIMEOUT)
     assert outcome is not None
     assert (outcome.winner, outcome.price) == ("other", 5)
@@ -140,7 +141,7 @@ async def test_waiting_for_the_outcome_reveals_the_bids_of_the_same_object(fleet
     for number, auction in enumerate(auctions):
         assert await auction.submit_bid(f"agent {number}", number)
     waiting = [asyncio.create_task(auction.wait_for_outcome(TIMEOUT)) for auction in auctions]
-    await until_watched(fleet, len(auctions))
+    await until_watched(fleet, "auction:auction", len(auctions))
     await auctions[0].resolve()
     for outcome in await asyncio.gather(*waiting):
         assert outcome is not None

@@ -1,35 +1,48 @@
-"""How votes decide, held against counting by hand; and ballots against the pure function."""
+"""The tally compared with a simpler count, and ballots compared with the tally of their votes."""
 
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
-import fakeredis
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from converge_redis import Ballot, RedisStore
+from converge_redis import Ballot, EmbeddedServer, RedisStore
 from converge_redis.consensus.tally import VotingMethod, tally
 
-weighted = st.lists(st.tuples(st.sampled_from("xyz"), st.integers(1, 5)), max_size=9)
+unlimited = settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+
+weighted_votes = st.lists(st.tuples(st.sampled_from("xyz"), st.integers(1, 5)), max_size=9)
 
 
+@unlimited
 @given(
-    weighted, st.sampled_from([None, 1, 3, 6]), st.sampled_from([Fraction(1, 2), Fraction(2, 3), Fraction(1)])
+    weighted_votes,
+    st.sampled_from([None, 1, 3, 6]),
+    st.sampled_from([Fraction(1, 2), Fraction(2, 3), Fraction(1)]),
 )
-def test_methods(votes: list[tuple[str, int]], quorum: int | None, threshold: Fraction) -> None:
+def test_each_method_decides_by_its_rule(
+    votes: list[tuple[str, int]], quorum: int | None, threshold: Fraction
+) -> None:
     total = sum(weight for _, weight in votes)
-    of = {option: sum(weight for voted, weight in votes if voted == option) for option in "xyz"}
-    alone = [one for one in of if of[one] and all(of[one] > of[other] for other in of if other != one)]
-    rules: dict[str, Any] = {
-        "majority": [one for one in alone if of[one] * 2 > total],
-        "plurality": alone,
+    weights = {option: sum(weight for voted, weight in votes if voted == option) for option in "xyz"}
+    first = [  # at most one option: more weight than each other one
+        option
+        for option, weight in weights.items()
+        if weight and all(weight > weights[other] for other in weights if other != option)
+    ]
+    winners_by_method: dict[str, Any] = {
+        "majority": [option for option in first if weights[option] * 2 > total],
+        "plurality": first,
         "supermajority": [
-            one for one in alone if of[one] * threshold.denominator >= threshold.numerator * total
+            option
+            for option in first
+            if weights[option] * threshold.denominator >= threshold.numerator * total
         ],
-        "unanimous": [one for one in alone if of[one] == total],
+        "unanimous": [option for option in first if weights[option] == total],
     }
-    for method, winners in rules.items():
+    for method, winners in winners_by_method.items():
         enough = len(votes) >= (quorum or 1)
         found = tally(method, votes, quorum=quorum, threshold=threshold)
         assert found.decision == (winners[0] if winners and enough else None)
@@ -42,31 +55,39 @@ def test_without_votes_nothing_is_decided(method: str) -> None:
     assert tally(method, []).reason == "no_quorum"
 
 
-def test_half_of_the_weight_twice_is_a_tie() -> None:
+def test_two_options_with_half_of_the_weight_each_are_a_tie() -> None:
     assert tally("supermajority", [("x", 1), ("y", 1)], threshold=Fraction(1, 2)).decision is None
 
 
-acts = st.lists(st.tuples(st.sampled_from("abcdz"), st.sampled_from(["x", "y", "z"])), max_size=12)
-STORE = RedisStore(fakeredis.FakeRedis(server=fakeredis.FakeServer()))
+@pytest.fixture(scope="module")
+def store(server: EmbeddedServer) -> Iterator[RedisStore]:
+    with RedisStore.from_url(server.url, "model of ballots") as store:
+        yield store
 
 
-@given(acts, st.booleans(), st.sampled_from(["majority", "plurality", "unanimous"]), st.integers(1, 4))
-@settings(deadline=None, max_examples=200)
-def test_a_ballot_is_the_pure_function_of_its_valid_votes(
-    made: list[tuple[str, str]], revisable: bool, method: str, quorum: int
+vote_attempts = st.lists(st.tuples(st.sampled_from("abcdz"), st.sampled_from(["x", "y", "z"])), max_size=12)
+
+
+@unlimited
+@given(
+    vote_attempts, st.booleans(), st.sampled_from(["majority", "plurality", "unanimous"]), st.integers(1, 4)
+)
+def test_the_result_of_a_ballot_is_the_tally_of_its_valid_votes(
+    store: RedisStore, attempts: list[tuple[str, str]], revisable: bool, method: str, quorum: int
 ) -> None:
     roll = {"a": 1, "b": 2, "c": 3, "d": 4}
-    ballot = Ballot(STORE, options=["x", "y"], voters=roll, method=method, quorum=quorum, revisable=revisable)
+    ballot = Ballot(store, options=["x", "y"], voters=roll, method=method, quorum=quorum, revisable=revisable)
     valid: dict[str, str] = {}
-    for agent, option in made:
-        closed = not revisable and len(valid) == len(roll)
-        allowed = agent in roll and option != "z" and (revisable or agent not in valid) and not closed
-        assert ballot.vote(agent, option) is allowed
-        if allowed:
+    for agent, option in attempts:
+        is_closed = not revisable and len(valid) == len(roll)
+        is_final = agent in valid and not revisable
+        is_valid = agent in roll and option != "z" and not is_final and not is_closed
+        assert ballot.vote(agent, option) is is_valid
+        if is_valid:
             valid[agent] = option
     ballot.close()
     result = ballot.result()
-    if not made:
+    if not attempts:
         assert result is None
     else:
         assert result == tally(
