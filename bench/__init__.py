@@ -1,1 +1,1 @@
-"""Benchmarks: each file answers one question, and is run by itself."""
+"""Benchmarks of this project and of other queues; see ``docs/benchmarks.md``."""

@@ -1,4 +1,4 @@
-"""What a run took place on."""
+"""The machine and the server of a run."""
 
 import os
 import platform
@@ -10,7 +10,7 @@ from bench.questions.question import Settings
 
 
 def describe(settings: Settings) -> dict[str, Any]:
-    """Return the machine, its system, and the server."""
+    """Return the properties of the machine, its system, and the server."""
     with settings.server() as server:
         info: Any = server.client.info("server")
     name = info.get("server_name", "redis")
@@ -21,12 +21,12 @@ def describe(settings: Settings) -> dict[str, Any]:
         "system": platform.platform(),
         "Python": sys.version.split()[0],
         "server": f"{name} {info.get(f'{name}_version', info['redis_version'])}",
-        "allocator of the server": _allocator(settings),
+        "server allocator": _allocator(settings),
     }
 
 
 def busy_seconds() -> float:
-    """Return the seconds of CPU that were spent on this machine so far, by all cores together (Linux)."""
+    """Return the CPU seconds that all cores of this machine have used so far (Linux)."""
     user, nice, system, _idle, _wait, irq, softirq, *_ = map(
         int, Path("/proc/stat").read_text().split(maxsplit=8)[1:8]
     )

@@ -1,4 +1,4 @@
-"""What a run has measured: every number, and the medians and ratios that come of them."""
+"""The report of a run: all numbers, with their medians and ratios."""
 
 import json
 import statistics
@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.questions.question import Measured, Metric, Question
+from bench.questions.question import Measurement, Metric, Question
 
 
 @dataclass
@@ -15,36 +15,37 @@ class Answers:
     """The answers to one question.
 
     Attributes:
-        name: The question's name.
-        asks: What it asks.
-        metrics: The numbers that it gives.
-        base: The subject that ratios are taken to.
+        name: The name of the question.
+        title: Its title.
+        metrics: Its metrics.
+        base: The subject to which ratios are computed.
         compares: Whether the subjects are systems.
-        rounds: For each subject, what each round has measured; None where it has failed.
-        failures: For each subject that has failed, why.
+        rounds: For each subject the measurements by round; None where it failed.
+        failures: For each subject that failed the error.
     """
 
     name: str
-    asks: str
+    title: str
     metrics: list[Metric]
     base: str
     compares: bool
-    rounds: dict[str, list[Measured | None]] = field(default_factory=dict)
+    rounds: dict[str, list[Measurement | None]] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def to(cls, question: Question, subjects: Sequence[str]) -> "Answers":
-        """Make the answers to a question, of which there are none yet."""
-        wanted = question.base
-        base = wanted if wanted is not None and wanted in subjects else next(iter(subjects), "")
-        return cls(question.name, question.asks, list(question.metrics), base, question.compares)
+    def of(cls, question: Question, subjects: Sequence[str]) -> "Answers":
+        """Make empty answers to a question."""
+        base = question.base
+        if base is None or base not in subjects:
+            base = next(iter(subjects), "")
+        return cls(question.name, question.title, list(question.metrics), base, question.compares)
 
-    def add(self, subject: str, measured: Measured | None) -> None:
-        """Add what one round has measured."""
+    def add(self, subject: str, measured: Measurement | None) -> None:
+        """Add the measurement of one round."""
         self.rounds.setdefault(subject, []).append(measured)
 
     def values(self, subject: str, metric: str) -> list[float]:
-        """Return the numbers of all rounds."""
+        """Return the values of all rounds."""
         return [
             measured[metric]
             for measured in self.rounds.get(subject, [])
@@ -52,17 +53,17 @@ class Answers:
         ]
 
     def median(self, subject: str, metric: str) -> float | None:
-        """Return the median over the rounds; None where there is no number."""
+        """Return the median over the rounds; None: there is no value."""
         values = self.values(subject, metric)
         return statistics.median(values) if values else None
 
     def spread(self, subject: str, metric: str) -> tuple[float, float] | None:
-        """Return the least and the most."""
+        """Return the minimum and the maximum; None: there is no value."""
         values = self.values(subject, metric)
         return (min(values), max(values)) if values else None
 
     def ratios(self, subject: str, metric: str) -> list[float]:
-        """Return, for each round, the subject's number as a multiple of the base's in the same round."""
+        """Return for each round the ratio of the subject's value to that of the base in the same round."""
         pairs = zip(self.rounds.get(subject, []), self.rounds.get(self.base, []), strict=False)
         return [
             own[metric] / base[metric]
@@ -73,13 +74,13 @@ class Answers:
 
 @dataclass
 class Report:
-    """A whole run.
+    """The report of a run.
 
     Attributes:
-        machine: What it ran on.
+        machine: The properties of the machine and the server.
         versions: The versions of each system.
-        settings: How it was asked.
-        answers: The answers, by question.
+        settings: The settings of the run.
+        answers: The answers by question.
     """
 
     machine: dict[str, Any]
@@ -88,25 +89,25 @@ class Report:
     answers: dict[str, Answers] = field(default_factory=dict)
 
     def save(self, path: Path) -> None:
-        """Write it as JSON, with the medians and ratios for those who only read."""
-        whole = asdict(self)
+        """Write the report as JSON, with medians and ratios for readers."""
+        document = asdict(self)
         for name, answers in self.answers.items():
-            whole["answers"][name]["summary"] = {
+            document["answers"][name]["summary"] = {
                 subject: {metric.name: _summary(answers, subject, metric.name) for metric in answers.metrics}
                 for subject in answers.rounds
             }
-        path.write_text(json.dumps(whole, indent=1))
+        path.write_text(json.dumps(document, indent=1))
 
     @classmethod
     def load(cls, path: Path) -> "Report":
-        """Read what `save` has written."""
-        whole = json.loads(path.read_text())
+        """Read a report that `save` has written."""
+        document = json.loads(path.read_text())
         answers = {}
-        for name, stored in whole.pop("answers").items():
+        for name, stored in document.pop("answers").items():
             stored.pop("summary", None)
             metrics = [Metric(**metric) for metric in stored.pop("metrics")]
             answers[name] = Answers(metrics=metrics, **stored)
-        return cls(answers=answers, **whole)
+        return cls(answers=answers, **document)
 
 
 def _summary(answers: Answers, subject: str, metric: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Asking questions: round by round, all subjects in turn, so that what befalls the machine befalls all."""
+"""The runner: measures all subjects of a question in each round, so that disturbances affect all alike."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
@@ -17,14 +17,16 @@ Step = Callable[[str], None]
 FAILED = (SystemFailedError, EnvironmentFailedError)
 
 
-def run(names: Sequence[str], settings: Settings, rounds: int, after: Callable[[Report], None]) -> Report:
-    """Ask questions.
+def run(
+    names: Sequence[str], settings: Settings, rounds: int, on_answers: Callable[[Report], None]
+) -> Report:
+    """Measure questions.
 
     Args:
-        names: The questions.
-        settings: How to ask.
-        rounds: How often.
-        after: Called with the report after each question, so that what was measured is not lost.
+        names: The names of the questions.
+        settings: The settings.
+        rounds: The number of rounds.
+        on_answers: Called with the report after each question, so that an interrupted run is not lost.
     """
     questions = [QUESTIONS[name] for name in names]
     steps = sum(len(question.subjects(settings)) * rounds for question in questions)
@@ -36,15 +38,15 @@ def run(names: Sequence[str], settings: Settings, rounds: int, after: Callable[[
             {"rounds": rounds, "quick": settings.quick, "url": settings.url},
         )
         for question in questions:
-            report.answers[question.name] = ask(question, settings, rounds, step)
-            after(report)
+            report.answers[question.name] = measure_question(question, settings, rounds, step)
+            on_answers(report)
     return report
 
 
-def ask(question: Question, settings: Settings, rounds: int, step: Step) -> Answers:
-    """Ask one question of all its subjects; one that fails is left out of the rounds that follow."""
+def measure_question(question: Question, settings: Settings, rounds: int, step: Step) -> Answers:
+    """Measure all subjects of a question; one that fails is skipped in the following rounds."""
     subjects = question.subjects(settings)
-    answers = Answers.to(question, subjects)
+    answers = Answers.of(question, subjects)
     with question.measuring(settings) as measure:
         for number in range(rounds):
             for subject in subjects:
@@ -66,7 +68,7 @@ def _versions(settings: Settings, step: Step) -> dict[str, dict[str, str]]:
         step(f"environment of {name}")
         try:
             with settings.server() as server, Session(SYSTEMS[name], server.url) as session:
-                versions[name] = session.ask("versions")
+                versions[name] = session.call("versions")
         except FAILED as error:
             versions[name] = {"failed": str(error)}
     return versions
@@ -78,7 +80,9 @@ def _progress(steps: int) -> Iterator[Step]:
     with Progress(*columns) as progress:
         task = progress.add_task("", total=steps)
 
-        def step(what: str) -> None:
-            progress.update(task, description=what, advance=0 if what.startswith("environment") else 1)
+        def step(description: str) -> None:
+            progress.update(
+                task, description=description, advance=0 if description.startswith("environment") else 1
+            )
 
         yield step

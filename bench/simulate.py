@@ -1,10 +1,9 @@
-"""Predicting a fleet from what a task costs, and saying what saturates first.
+"""The simulation: predicts the load of a fleet from the cost of a task, and what saturates first.
 
-The agents of a fleet are a queue with as many servers as there are agents: tasks arrive at random, and take
-times that are spread exponentially, so the share that has to wait is Erlang's C formula (A. K. Erlang,
-Solution of some problems in the theory of probabilities, 1917; L. Kleinrock, Queueing Systems 1, 1975,
-section 3.5). The server of each shard, and the CPUs of the worker processes, are taken as busy for what each
-task costs them.
+The agents of a fleet are an M/M/c queue: tasks arrive at random and have exponentially distributed durations.
+So Erlang's C formula gives the share of tasks that wait (A. K. Erlang, Solution of some problems in the
+theory of probabilities, 1917; L. Kleinrock, Queueing Systems 1, 1975, section 3.5). The load of each shard's
+server and of the CPUs of worker processes is the rate of tasks times their cost.
 """
 
 import asyncio
@@ -26,12 +25,12 @@ AGENTS_PER_PROCESS = 50
 
 @dataclass(frozen=True)
 class Costs:
-    """What one task costs, in seconds.
+    """The cost of one task, in seconds.
 
     Attributes:
-        server: Of the CPU of its shard's server, from submit to result.
-        worker: Of the CPU of the worker process.
-        overhead: What an agent waits for the server between two tasks.
+        server: CPU time of its shard's server, from submit to result.
+        worker: CPU time of the worker process.
+        overhead: The time for which an agent waits for the server between two tasks.
     """
 
     server: float
@@ -44,11 +43,11 @@ class Fleet:
     """A fleet.
 
     Attributes:
-        agents: How many tasks are worked on at a time.
-        rate: Tasks that are submitted a second.
-        task_seconds: The mean time that a task takes.
+        agents: Tasks in progress at the same time.
+        rate: Tasks submitted per second.
+        task_seconds: Mean seconds per task.
         shards: Servers that share the tasks.
-        cores: CPUs that the worker processes have; each process uses one at most.
+        cores: CPUs of the worker processes; each process uses at most one.
     """
 
     agents: int
@@ -59,22 +58,22 @@ class Fleet:
 
     @property
     def processes(self) -> int:
-        """Worker processes."""
+        """The number of worker processes."""
         return -(-self.agents // AGENTS_PER_PROCESS)
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What to expect.
+    """The prediction for a fleet.
 
     Attributes:
-        agents_busy: The share of the agents that work, from 0 to 1; above 1: too few.
-        server_busy: The share of each shard's server.
-        workers_busy: The share of the CPUs of worker processes.
-        throughput: Tasks done a second.
-        wait_seconds: The mean time from submit to the claim; infinite when something saturates.
-        first: What saturates first when the rate grows.
-        most: The rate at which it does.
+        agents_busy: The load of the agents; above 1: saturated.
+        server_busy: The load of each shard's server.
+        workers_busy: The load of the CPUs of the worker processes.
+        throughput: Tasks done per second.
+        wait_seconds: Mean seconds from submit to claim; infinite when something saturates.
+        bottleneck: The resource that saturates first when the rate grows.
+        max_rate: The rate at which it saturates.
     """
 
     agents_busy: float
@@ -82,18 +81,18 @@ class Prediction:
     workers_busy: float
     throughput: float
     wait_seconds: float
-    first: str
-    most: float
+    bottleneck: str
+    max_rate: float
 
 
 def erlang_c(servers: int, load: float) -> float:
-    """Return the share of arrivals that have to wait.
+    """Return the share of arrivals that wait.
 
     Args:
-        servers: How many serve at a time.
-        load: Arrivals a second, times the seconds that each takes; below `servers`.
+        servers: The number of servers.
+        load: Arrivals per second times seconds per arrival; less than `servers`.
     """
-    blocked = 1.0  # Erlang's B by its recursion, which does not overflow
+    blocked = 1.0  # Erlang B by recursion, which does not overflow
     for number in range(1, servers + 1):
         blocked = load * blocked / (number + load * blocked)
     busy = load / servers
@@ -101,35 +100,35 @@ def erlang_c(servers: int, load: float) -> float:
 
 
 def predict(fleet: Fleet, costs: Costs) -> Prediction:
-    """Predict a fleet."""
-    each = fleet.task_seconds + costs.overhead
+    """Predict the load of a fleet."""
+    seconds_per_task = fleet.task_seconds + costs.overhead
     cpus = min(fleet.cores, fleet.processes)
     limits = {
-        "agents": fleet.agents / each,
+        "agents": fleet.agents / seconds_per_task,
         "server": fleet.shards / costs.server,
         "CPU of worker processes": cpus / costs.worker,
     }
-    first = min(limits, key=lambda name: limits[name])
-    throughput = min(fleet.rate, limits[first])
+    bottleneck = min(limits, key=lambda name: limits[name])
+    throughput = min(fleet.rate, limits[bottleneck])
     wait = float("inf")
-    if fleet.rate < limits[first]:
-        load = fleet.rate * each
-        wait = erlang_c(fleet.agents, load) * each / (fleet.agents - load) + costs.overhead
+    if fleet.rate < limits[bottleneck]:
+        load = fleet.rate * seconds_per_task
+        wait = erlang_c(fleet.agents, load) * seconds_per_task / (fleet.agents - load) + costs.overhead
     return Prediction(
         fleet.rate / limits["agents"],
         fleet.rate / limits["server"],
         fleet.rate / limits["CPU of worker processes"],
         throughput,
         wait,
-        first,
-        limits[first],
+        bottleneck,
+        limits[bottleneck],
     )
 
 
 def measure_costs(settings: Settings) -> Costs:
-    """Measure what a task costs: the wait of tasks that come one by one, the CPU of tasks that come fast.
+    """Measure the cost of a task: the overhead with single tasks, the CPU times with many tasks.
 
-    A fleet that saturates works on many tasks together, which costs less for each than one by one.
+    A saturated fleet handles tasks in batches, which cost less per task than single ones.
     """
     with (
         settings.server() as server,
@@ -141,7 +140,7 @@ def measure_costs(settings: Settings) -> Costs:
         began = time.perf_counter()
         for number in range(SINGLE_TASKS):
             manager.submit_and_wait(Task(inputs={"number": number}), 30.0)
-        overhead = (time.perf_counter() - began) / SINGLE_TASKS / 2  # the other half is the submitter's
+        overhead = (time.perf_counter() - began) / SINGLE_TASKS / 2  # the submitter waits for the other half
         cpu, used = server.cpu_seconds(), _cpu_of(process.pid)
         ids = [manager.submit(Task(inputs={"number": number})) for number in range(FAST_TASKS)]
         manager.wait_all(ids, 60.0)
@@ -151,15 +150,15 @@ def measure_costs(settings: Settings) -> Costs:
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What a fleet has done: tasks a second, and the mean seconds from submit to the claim."""
+class FleetMeasurement:
+    """The measurement of a fleet: tasks per second, and mean seconds from submit to claim."""
 
     throughput: float
     wait_seconds: float
 
 
-def run_fleet(fleet: Fleet, seconds: float, settings: Settings) -> Measured:
-    """Run a fleet for some seconds on this machine, with tasks that sleep, and measure it."""
+def run_fleet(fleet: Fleet, seconds: float, settings: Settings) -> FleetMeasurement:
+    """Measure a fleet on this machine for some seconds, with tasks that sleep."""
     with (
         settings.server() as server,
         _workers(server.url, fleet.processes, fleet.agents, fleet.task_seconds),
@@ -167,11 +166,11 @@ def run_fleet(fleet: Fleet, seconds: float, settings: Settings) -> Measured:
         return asyncio.run(_submit(server.url, fleet, seconds))
 
 
-async def _submit(url: str, fleet: Fleet, seconds: float) -> Measured:
+async def _submit(url: str, fleet: Fleet, seconds: float) -> FleetMeasurement:
     async with AsyncRedisStore.from_url(url, claim_ttl_sec=30.0) as store:
         manager = AsyncTaskManager(store)
         await manager.wait_until_done(await manager.submit(Task(inputs={"number": 0})), 30.0)
-        await asyncio.sleep(1.0)  # all processes are there
+        await asyncio.sleep(1.0)  # until all worker processes have started
         ids: list[str] = []
         before = (await manager.counts())["completed"]
         began = due = time.monotonic()
@@ -188,14 +187,14 @@ async def _submit(url: str, fleet: Fleet, seconds: float) -> Measured:
             for task in tasks
             if task is not None and task.claimed_at is not None and task.submitted_at is not None
         ]
-        return Measured(done / took, sum(waits) / max(1, len(waits)))
+        return FleetMeasurement(done / took, sum(waits) / max(1, len(waits)))
 
 
 @contextlib.contextmanager
 def _workers(
     url: str, processes: int, agents: int, task_seconds: float
 ) -> Iterator[list["subprocess.Popen[bytes]"]]:
-    """Start the worker processes of a fleet; they are ended with the block."""
+    """Start the worker processes of a fleet, and end them after the block."""
     command = [sys.executable, "-m", "bench.simulate", url, str(agents // processes), str(task_seconds)]
     started = [subprocess.Popen(command) for _ in range(processes)]
     try:
@@ -214,9 +213,11 @@ def _cpu_of(pid: int) -> float:
 
 
 def table(fleet: Fleet, prediction: Prediction) -> str:
-    """Return a prediction in words."""
+    """Return a prediction as lines of text."""
     wait = (
-        "grows without end" if prediction.wait_seconds == float("inf") else f"{prediction.wait_seconds:.4f} s"
+        "grows without limit"
+        if prediction.wait_seconds == float("inf")
+        else f"{prediction.wait_seconds:.4f} s"
     )
     return "\n".join(
         [
@@ -227,22 +228,24 @@ def table(fleet: Fleet, prediction: Prediction) -> str:
             f"  CPU of workers busy    {prediction.workers_busy:8.1%}",
             f"  tasks done             {prediction.throughput:8,.0f}/s",
             f"  wait for an agent      {wait}",
-            f"  saturates first        {prediction.first}, at {prediction.most:,.0f} tasks/s",
+            f"  saturates first        {prediction.bottleneck}, at {prediction.max_rate:,.0f} tasks/s",
         ]
     )
 
 
 def verify(costs: Costs, settings: Settings, seconds: float) -> list[dict[str, Any]]:
-    """Hold predictions against two real fleets: one that keeps up, one that does not."""
-    found = []
+    """Compare predictions with two real fleets: one that keeps up, and one that does not."""
+    outcomes = []
     for fleet in (Fleet(20, 300.0, 0.05), Fleet(20, 600.0, 0.05)):
         prediction = predict(fleet, costs)
         measured = run_fleet(fleet, seconds, settings)
-        found.append({"fleet": asdict(fleet), "predicted": asdict(prediction), "measured": asdict(measured)})
-    return found
+        outcomes.append(
+            {"fleet": asdict(fleet), "predicted": asdict(prediction), "measured": asdict(measured)}
+        )
+    return outcomes
 
 
-def _be_worker(url: str, agents: int, task_seconds: float) -> None:
+def _run_worker(url: str, agents: int, task_seconds: float) -> None:
     async def handle(task: Task) -> int:
         if task_seconds:
             await asyncio.sleep(random.expovariate(1 / task_seconds))
@@ -254,4 +257,4 @@ def _be_worker(url: str, agents: int, task_seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    _be_worker(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]))
+    _run_worker(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]))

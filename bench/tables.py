@@ -1,4 +1,4 @@
-"""A report as tables, for a terminal and for the documentation."""
+"""Tables of a report, for a terminal and for the documentation."""
 
 import statistics
 from collections.abc import Collection, Iterator
@@ -23,7 +23,7 @@ def header(answers: Answers) -> Row:
 
 
 def rows(answers: Answers) -> Iterator[Row]:
-    """Return a row for each subject: of each metric the median, the spread, and the ratio to the base."""
+    """Return a row for each subject: the median, the spread and the ratio to the base of each metric."""
     for subject in _ordered(answers):
         row = [subject]
         for metric in answers.metrics:
@@ -35,13 +35,13 @@ def _ordered(answers: Answers) -> list[str]:
     if not answers.compares:
         return list(answers.rounds)
     metric = answers.metrics[0]
-    sign = -1 if metric.more_is_better else 1
+    sign = -1 if metric.higher_is_better else 1
 
-    def place(subject: str) -> float:
+    def rank(subject: str) -> float:
         median = answers.median(subject, metric.name)
         return float("inf") if median is None else sign * median
 
-    return sorted(answers.rounds, key=place)
+    return sorted(answers.rounds, key=rank)
 
 
 def _cells(answers: Answers, subject: str, metric: Metric) -> Row:
@@ -49,11 +49,11 @@ def _cells(answers: Answers, subject: str, metric: Metric) -> Row:
     if median is None or spread is None:
         number = "failed" if subject in answers.failures else "-"
         return [number, ""] if metric.has_ratio else [number]
-    shape = f"{{:,.{metric.digits}f}}"
-    number = shape.format(median)
-    least, most = (shape.format(each) for each in spread)
-    if least != most:
-        number += f" ({least}-{most})"
+    number_format = f"{{:,.{metric.digits}f}}"
+    number = number_format.format(median)
+    low, high = (number_format.format(value) for value in spread)
+    if low != high:
+        number += f" ({low}-{high})"
     if not metric.has_ratio:
         return [number]
     ratios = answers.ratios(subject, metric.name)
@@ -66,32 +66,32 @@ def show(report: Report, console: Console) -> None:
     for name, value in report.machine.items():
         console.print(f"{name}: {value}", style="dim")
     for answers in report.answers.values():
-        table = Table(title=f"{answers.name}: {answers.asks}", title_justify="left")
+        table = Table(title=f"{answers.name}: {answers.title}", title_justify="left")
         for index, column in enumerate(header(answers)):
             table.add_column(column, justify="right" if index else "left")
         for row in rows(answers):
             table.add_row(*row)
         console.print(table)
-        for subject, why in answers.failures.items():
-            console.print(f"{subject} failed: {why}", style="red")
+        for subject, error in answers.failures.items():
+            console.print(f"{subject} failed: {error}", style="red")
 
 
-def markdown(report: Report, pictures: Collection[str]) -> str:
-    """Return a page with all tables, and with the pictures that there are of questions, by name."""
+def markdown(report: Report, plotted: Collection[str]) -> str:
+    """Return a page with all tables, and the plots of the named questions."""
     machine = ", ".join(f"{name}: {value}" for name, value in report.machine.items() if value)
     parts = ["# Figures", f"{machine}. {report.settings['rounds']} interleaved rounds, medians."]
     for answers in report.answers.values():
         head = header(answers)
         lines = ["| " + " | ".join(head) + " |", "|" + " --- |" + " ---: |" * (len(head) - 1)]
         lines += ["| " + " | ".join(row) + " |" for row in rows(answers)]
-        parts += [f"## {answers.asks}", f"`python -m bench run {answers.name}`", "\n".join(lines)]
-        parts += [f"{subject} failed: {why}." for subject, why in answers.failures.items()]
-        if answers.name in pictures:
-            parts.append(f"![{answers.asks}]({answers.name}.png)")
+        parts += [f"## {answers.title}", f"`python -m bench run {answers.name}`", "\n".join(lines)]
+        parts += [f"{subject} failed: {error}." for subject, error in answers.failures.items()]
+        if answers.name in plotted:
+            parts.append(f"![{answers.title}]({answers.name}.png)")
     if report.versions:
-        told = (
+        versions_of_systems = (
             f"{name}: {', '.join(f'{part} {version}' for part, version in versions.items())}"
             for name, versions in report.versions.items()
         )
-        parts += ["## Versions", "; ".join(told) + "."]
+        parts += ["## Versions", "; ".join(versions_of_systems) + "."]
     return "\n\n".join(parts) + "\n"

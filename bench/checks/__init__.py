@@ -1,1 +1,1 @@
-"""Checks of what is promised: each is a command of its own, and exits with 1 when it does not hold."""
+"""Checks of guarantees: each is a command that exits with 1 when its guarantee does not hold."""

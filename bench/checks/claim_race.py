@@ -1,9 +1,9 @@
-"""Does exactly one of eight processes win a task that all of them claim at once?
+"""Check that exactly one of eight processes wins a task that all claim at the same time.
 
     python -m bench.checks.claim_race [--rounds 1000] [--processes 8]
 
-In each round one task is submitted and its id told to all processes, which claim it by `claim`. Exits with 1
-unless each round had one True, and False for all others.
+In each round one task is submitted, and all processes call `claim` with its id. Exits with 1 unless in each
+round one call returned True and all others False.
 """
 
 import argparse
@@ -17,18 +17,18 @@ from multiprocessing.synchronize import Barrier
 from converge_redis import EmbeddedServer, RedisStore, Task, TaskManager
 
 
-def race(url: str, agent_id: str, barrier: Barrier, orders: Connection) -> None:
-    """Claim each task that is named, together with the other processes; answer whether it was won."""
+def race(url: str, agent_id: str, barrier: Barrier, pipe: Connection) -> None:
+    """Claim each task id from the pipe together with the other processes; send whether it was won."""
     with RedisStore.from_url(url) as store:
         manager = TaskManager(store)
-        while (task_id := orders.recv()) is not None:
+        while (task_id := pipe.recv()) is not None:
             barrier.wait()
-            orders.send(manager.claim(agent_id, task_id))
+            pipe.send(manager.claim(agent_id, task_id))
 
 
 @dataclass
 class Outcome:
-    """What came of a race: the number of winners of each round, of tasks assigned, of violations found."""
+    """The result of a race: the winners of each round, the assigned tasks, the violations of the audit."""
 
     winners: list[int]
     assigned: int
@@ -37,7 +37,7 @@ class Outcome:
 
 
 def race_for_one(rounds: int, processes: int) -> Outcome:
-    """Let processes race for one task after the other."""
+    """Run a race for one task after the other."""
     context = multiprocessing.get_context("spawn")
     with EmbeddedServer() as server, RedisStore.from_url(server.url) as store:
         manager = TaskManager(store)
@@ -49,14 +49,14 @@ def race_for_one(rounds: int, processes: int) -> Outcome:
         ]
         for racer in racers:
             racer.start()
-        begun = time.perf_counter()
+        started = time.perf_counter()
         winners: list[int] = []
         for _ in range(rounds):
             task_id = manager.submit(Task())
             for near, _ in pipes:
                 near.send(task_id)
             winners.append(sum(near.recv() for near, _ in pipes))
-        seconds = time.perf_counter() - begun
+        seconds = time.perf_counter() - started
         for near, _ in pipes:
             near.send(None)
         for racer in racers:
@@ -65,7 +65,7 @@ def race_for_one(rounds: int, processes: int) -> Outcome:
 
 
 def main() -> int:
-    """Run the race; return the exit code."""
+    """Run the check; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--rounds", type=int, default=1000)
     parser.add_argument("--processes", type=int, default=8)
@@ -76,7 +76,7 @@ def main() -> int:
     print(
         f"{options.rounds} rounds of {options.processes} processes in {outcome.seconds:.1f} s: {won_once} "
         f"with exactly one winner, {outcome.assigned} tasks assigned, {outcome.violations} violations: "
-        f"{'as promised' if fair else 'BROKEN'}"
+        f"{'passed' if fair else 'FAILED'}"
     )
     return 0 if fair else 1
 

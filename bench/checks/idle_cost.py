@@ -1,9 +1,9 @@
-"""What do idle claimers cost the server?
+"""Check the cost of idle claimers to the server.
 
     python -m bench.checks.idle_cost [--claimers 1000] [--processes 4] [--seconds 20]
 
-All claimers wait for work, and none comes. Counted are all commands of INFO commandstats, those inside
-scripts too. Exits with 1 unless there is less than 0.1 a second for each claimer.
+All claimers wait, and no task is submitted. The commands of INFO commandstats are counted, including those of
+scripts. Exits with 1 unless there are less than 0.1 per second and claimer.
 """
 
 import argparse
@@ -13,20 +13,20 @@ from typing import Any
 
 import redis
 
-from bench.checks.crowd import crowd
+from bench.checks.waiting_claimers import waiting_claimers
 from converge_redis import EmbeddedServer
 
 TARGET = 0.1
 
 
 def commands(client: redis.Redis) -> int:
-    """Count all commands that the server has carried out."""
+    """Return the number of commands that the server has executed."""
     stats: Any = client.info("commandstats")
     return sum(entry["calls"] for entry in stats.values())
 
 
 def main() -> int:
-    """Measure; return the exit code."""
+    """Run the check; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--claimers", type=int, default=1000)
     parser.add_argument("--processes", type=int, default=4)
@@ -35,16 +35,16 @@ def main() -> int:
     with (
         EmbeddedServer() as server,
         redis.Redis.from_url(server.url) as client,
-        crowd(server.url, options.claimers, options.processes),
+        waiting_claimers(server.url, options.claimers, options.processes),
     ):
-        time.sleep(1)  # what the registrations have set off has come to rest
+        time.sleep(1)  # let the registrations settle
         before = commands(client)
         time.sleep(options.seconds)
-        counted = commands(client) - before - 1  # one INFO is among them
-    rate = counted / options.seconds / options.claimers
+        count = commands(client) - before - 1  # without the first INFO
+    rate = count / options.seconds / options.claimers
     print(
-        f"{options.claimers} idle claimers in {options.processes} processes: {counted} commands in "
-        f"{options.seconds:.0f} s, {rate:.4f} a second for each (target: below {TARGET})"
+        f"{options.claimers} idle claimers in {options.processes} processes: {count} commands in "
+        f"{options.seconds:.0f} s, {rate:.4f} per second and claimer (target: less than {TARGET})"
     )
     return 0 if rate < TARGET else 1
 

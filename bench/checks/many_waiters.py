@@ -1,10 +1,10 @@
-"""How much is a waiter in a process of very many?
+"""Check the cost of many waiting calls in one process.
 
     python -m bench.checks.many_waiters [--waiters 20000]
 
-So many tasks are waited for on asyncio, each by a `wait_until_done` of its own, while another process
-finishes them; then once more by one `as_completed`. Exits with 1 unless all are told the right end, on one
-connection.
+One process on asyncio waits for many tasks, with one call of `wait_until_done` each, while another process
+finishes them; then again with a single `as_completed`. Exits with 1 unless all calls return the right result,
+on one connection.
 """
 
 import argparse
@@ -33,7 +33,7 @@ WAIT_SECONDS = 120.0
 
 
 def finish(url: str, tasks: int) -> None:
-    """Claim and report so many tasks."""
+    """Claim and report a number of tasks."""
     with RedisStore.from_url(url) as store:
         manager = TaskManager(store)
         while tasks > 0:
@@ -43,59 +43,64 @@ def finish(url: str, tasks: int) -> None:
 
 
 @dataclass(frozen=True)
-class Figures:
-    """What so many waiters have cost.
+class Cost:
+    """The cost of the waiting calls.
 
     Attributes:
-        right: How many were told the right end.
-        listeners: The connections that listened.
-        registering: Seconds until all waited.
-        telling: Seconds from then, with the work itself, until all were told.
-        in_process: Bytes of the process for each.
-        in_server: Bytes of the server for each.
+        correct: The number of correct results.
+        listeners: The number of subscribed connections.
+        registration: Seconds until all calls were registered.
+        completion: Seconds from then until all calls returned, including the work.
+        process_memory: Bytes of the process per call.
+        server_memory: Bytes of the server per call.
     """
 
-    right: int
+    correct: int
     listeners: int
-    registering: float
-    telling: float
-    in_process: int
-    in_server: int
+    registration: float
+    completion: float
+    process_memory: int
+    server_memory: int
 
 
-async def measure(url: str, waiters: int, way: str) -> Figures:
-    """Have tasks waited for, by a ``"wait_until_done"`` each or one ``"as_completed"``, and finish them."""
+async def measure(url: str, waiters: int, method: str) -> Cost:
+    """Measure waits by ``"wait_until_done"``, one call per task, or by a single ``"as_completed"``."""
     client: Any = redis.Redis.from_url(url)
     async with AsyncRedisStore.from_url(url) as store:
         manager = AsyncTaskManager(store)
         ids = await manager.submit_many(Task() for _ in range(waiters))
         used, resident = client.info("memory")["used_memory"], _resident()
-        begun = time.perf_counter()
-        if way == "wait_until_done":
+        started = time.perf_counter()
+        if method == "wait_until_done":
             waits = [asyncio.create_task(manager.wait_until_done(one, WAIT_SECONDS)) for one in ids]
             waiting: asyncio.Future[list[Task | None]] = asyncio.gather(*waits)
         else:
             waiting = asyncio.ensure_future(_collect(manager, ids))
         await _registered(client, store._namespace.keys.shard_names(0)["watchers:"] + ids[-1])
         registered = time.perf_counter()
-        mine, theirs = _resident() - resident, client.info("memory")["used_memory"] - used
+        own_bytes, server_bytes = _resident() - resident, client.info("memory")["used_memory"] - used
         worker = multiprocessing.get_context("spawn").Process(target=finish, args=(url, waiters))
         worker.start()
         ended = await waiting
-        told = time.perf_counter()
+        returned = time.perf_counter()
+        worker.join()  # its claim calls may listen too
         listeners = len(client.client_list(_type="pubsub"))
-        worker.join()
     client.close()
-    right = sum(
+    correct = sum(
         task is not None and task.state is TaskState.COMPLETED and task.result == task.id for task in ended
     )
-    return Figures(
-        right, listeners, registered - begun, told - registered, mine // waiters, theirs // waiters
+    return Cost(
+        correct,
+        listeners,
+        registered - started,
+        returned - registered,
+        own_bytes // waiters,
+        server_bytes // waiters,
     )
 
 
 async def _registered(client: Any, key: str) -> None:
-    while not client.exists(key):  # noqa: ASYNC110 - another server's state
+    while not client.exists(key):  # noqa: ASYNC110 - a state of the server
         await asyncio.sleep(0.01)
 
 
@@ -104,26 +109,26 @@ async def _collect(manager: AsyncTaskManager, ids: list[str]) -> list[Task | Non
 
 
 def _resident() -> int:
-    """Return the memory that this process has, in bytes (Linux)."""
+    """Return the resident memory of this process in bytes (Linux)."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 def main() -> int:
-    """Measure; return the exit code."""
+    """Run the check; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--waiters", type=int, default=20_000)
     options = parser.parse_args()
-    good = True
+    passed = True
     with EmbeddedServer() as server:
-        for way in ("wait_until_done", "as_completed"):
-            found = asyncio.run(measure(server.url, options.waiters, way))
+        for method in ("wait_until_done", "as_completed"):
+            cost = asyncio.run(measure(server.url, options.waiters, method))
             print(
-                f"{way}: {found.right} of {options.waiters} told right, {found.listeners} connections "
-                f"listen; registered in {found.registering:.1f} s, told after {found.telling:.1f} s; "
-                f"for each waiter {found.in_process} bytes in the process, {found.in_server} in the server"
+                f"{method}: {cost.correct} of {options.waiters} correct, {cost.listeners} listeners; "
+                f"registered in {cost.registration:.1f} s, all returned {cost.completion:.1f} s later; "
+                f"per task {cost.process_memory} bytes in the process, {cost.server_memory} in the server"
             )
-            good &= found.right == options.waiters and found.listeners == 1
-    return 0 if good else 1
+            passed &= cost.correct == options.waiters and cost.listeners == 1
+    return 0 if passed else 1
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Does the server's memory stop growing under a constant load?
+"""Check that the server's memory stops growing under a constant load.
 
     python -m bench.checks.memory_plateau [--rate 200] [--retention 2] [--seconds 60]
 
-Tasks are submitted, claimed and reported at a steady rate; the finished ones are kept for `--retention`
-seconds. Prints used_memory each second, and exits with 1 unless it is flat after the first ten: the mean of
-the last ten seconds is within 2 % of the mean of the ten after the first ten.
+Tasks are submitted, claimed and reported at a steady rate; finished tasks are kept for `--retention` seconds.
+Prints used_memory each second. Exits with 1 unless it is flat after the first ten seconds: the mean of the
+last ten seconds is within 2 % of the mean of seconds 11 to 20.
 """
 
 import argparse
@@ -23,7 +23,7 @@ PAYLOAD = {"text": "x" * 200}
 
 
 def main() -> int:
-    """Measure; return the exit code."""
+    """Run the check; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--rate", type=int, default=200, help="tasks per second")
     parser.add_argument("--retention", type=float, default=2.0, help="seconds")

@@ -1,10 +1,10 @@
-"""Do near caches ever show a reader an older value than it has seen, and does each see the last one?
+"""Check that near caches never return an older value than before, and that each returns the last one.
 
     python -m bench.checks.near_coherence [--writes 20000] [--kills 20]
 
-One writer counts up; eight readers with near caches, two in each of four processes (one blocking, one on
-asyncio), read all the time, while the connections that tell of changes are killed now and then. Exits with 1
-when a reader's values go backwards, or the last value is not seen.
+One writer increments a counter. Eight readers with near caches, in four processes with one blocking and one
+asyncio reader each, read it all the time, while their subscribed connections are killed now and then. Exits
+with 1 if a reader's values go backwards, or if it does not read the last value.
 """
 
 import argparse
@@ -21,18 +21,18 @@ import redis
 
 from converge_redis import AsyncRedisStore, EmbeddedServer, NearCache, NearStatistics, RedisStore
 
-PATIENCE_SECONDS = 60.0
+TIMEOUT_SECONDS = 60.0
 READERS = 4
 
 
 @dataclass
 class Report:
-    """What a reader has seen.
+    """The report of a reader.
 
     Attributes:
-        last: The last value.
-        backwards: How often a value was older than the one before.
-        near: What its near cache has done.
+        last: The last value that it read.
+        backwards: How many times a value was older than the one before.
+        near: The statistics of its near cache.
     """
 
     last: int
@@ -41,36 +41,36 @@ class Report:
 
 
 def read_blocking(url: str, last: int) -> Report:
-    """Read until the last value is there."""
+    """Read until the value is `last`."""
     with RedisStore.from_url(url, near_cache=NearCache()) as store:
         store.put(f"reader {uuid.uuid4()}", 1)
-        seen = backwards = 0
-        ends = time.monotonic() + PATIENCE_SECONDS
-        while seen != last and time.monotonic() < ends:
+        current = backwards = 0
+        deadline = time.monotonic() + TIMEOUT_SECONDS
+        while current != last and time.monotonic() < deadline:
             value = store.get("counter") or 0
-            backwards += value < seen
-            seen = value
-        return Report(seen, backwards, store.near_statistics())
+            backwards += value < current
+            current = value
+        return Report(current, backwards, store.near_statistics())
 
 
 async def read(url: str, last: int) -> Report:
-    """The same on asyncio."""
+    """As `read_blocking`, on asyncio."""
     async with AsyncRedisStore.from_url(url, near_cache=NearCache()) as store:
         await store.put(f"reader {uuid.uuid4()}", 1)
-        seen = backwards = number = 0
-        ends = time.monotonic() + PATIENCE_SECONDS
-        while seen != last and time.monotonic() < ends:
+        current = backwards = number = 0
+        deadline = time.monotonic() + TIMEOUT_SECONDS
+        while current != last and time.monotonic() < deadline:
             value = await store.get("counter") or 0
-            backwards += value < seen
-            seen = value
+            backwards += value < current
+            current = value
             number += 1
             if number % 50 == 0:
-                await asyncio.sleep(0)  # near hits alone never let the event loop turn
-        return Report(seen, backwards, store.near_statistics())
+                await asyncio.sleep(0)  # near hits never yield to the event loop
+        return Report(current, backwards, store.near_statistics())
 
 
 def read_twice(number: int, url: str, last: int) -> list[Report]:
-    """One process: two readers at a time."""
+    """Run the two readers of a process."""
     del number
     reports: list[Report] = []
     thread = threading.Thread(target=lambda: reports.append(read_blocking(url, last)))
@@ -81,7 +81,7 @@ def read_twice(number: int, url: str, last: int) -> list[Report]:
 
 
 def write(url: str, writes: int, kills: int) -> int:
-    """Count up once all read, and kill the connections that tell of changes; returns how many were."""
+    """Increment the counter once all readers read, and kill subscribed connections; return how many."""
     killed = 0
     with RedisStore.from_url(url) as store, redis.Redis.from_url(url) as client:
         while store.count("reader ") < 2 * READERS:
@@ -89,8 +89,8 @@ def write(url: str, writes: int, kills: int) -> int:
         for number in range(1, writes + 1):
             store.put("counter", number)
             if number % max(1, writes // (kills + 1)) == 0:
-                told: Any = client.client_kill_filter(_type="pubsub")
-                killed += int(told)
+                count: Any = client.client_kill_filter(_type="pubsub")
+                killed += int(count)
     return killed
 
 
@@ -99,32 +99,32 @@ def _serve(url: str, last: int, queue: Any) -> None:
 
 
 def main() -> int:
-    """Run once, and print what was seen."""
+    """Run the check; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--writes", type=int, default=20_000)
     parser.add_argument("--kills", type=int, default=20)
-    given = parser.parse_args()
+    options = parser.parse_args()
     context = multiprocessing.get_context("spawn")
     with EmbeddedServer() as server:
         queue = context.Queue()
         processes = [
-            context.Process(target=_serve, args=(server.url, given.writes, queue)) for _ in range(READERS)
+            context.Process(target=_serve, args=(server.url, options.writes, queue)) for _ in range(READERS)
         ]
         for process in processes:
             process.start()
-        begun = time.monotonic()
-        killed = write(server.url, given.writes, given.kills)
-        took = time.monotonic() - begun
-        reports = [report for _ in processes for report in queue.get(timeout=PATIENCE_SECONDS * 2)]
+        started = time.monotonic()
+        killed = write(server.url, options.writes, options.kills)
+        took = time.monotonic() - started
+        reports = [report for _ in processes for report in queue.get(timeout=TIMEOUT_SECONDS * 2)]
         for process in processes:
             process.join()
     backwards = sum(report.backwards for report in reports)
-    right = sum(report.last == given.writes for report in reports)
-    print(f"{given.writes} writes in {took:.1f} s, {killed} connections killed")
+    correct = sum(report.last == options.writes for report in reports)
+    print(f"{options.writes} writes in {took:.1f} s, {killed} connections killed")
     for report in reports:
         print(f"  last {report.last}, backwards {report.backwards}, {report.near}")
-    print(f"{right} of {len(reports)} readers saw the last value; values went backwards {backwards} times")
-    return 0 if backwards == 0 and right == len(reports) else 1
+    print(f"{correct} of {len(reports)} readers read the last value; values went backwards {backwards} times")
+    return 0 if backwards == 0 and correct == len(reports) else 1
 
 
 if __name__ == "__main__":

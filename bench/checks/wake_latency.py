@@ -1,12 +1,12 @@
-"""How long from submit to the waiter, over three processes, compared with bare publish and subscribe?
+"""Check the latency from submit to waiter over three processes, compared with plain publish and subscribe.
 
     python -m bench.checks.wake_latency [--rounds 2000]
 
-Process A submits a task; an idle claimer in B claims and reports it; a waiter in C, which A tells the id by
-a pipe, sees the end. The floor is the same hops with redis-py alone: A sets a key and publishes; B,
-subscribed, sets one key for the claim and one for the report, and publishes; C, subscribed to one channel
-for all, reads the result. All are on asyncio; blocks of both alternate. Exits with 1 unless the median is
-at most twice the floor's.
+Process A submits a task; an idle claimer in B claims and reports it; C, which gets the task's id from A by a
+pipe, waits for it. The baseline has the same hops with redis-py: A sets a key and publishes; B, subscribed,
+sets one key for the claim and one for the report, and publishes; C, subscribed to one channel, reads the
+result. All use asyncio; blocks of both alternate. Exits with 1 unless the median is at most twice that of the
+baseline.
 """
 
 import argparse
@@ -28,7 +28,7 @@ WAIT_SECONDS = 600.0
 
 
 async def claim(url: str, pipe: Connection) -> None:
-    """B: claim and report what comes."""
+    """Run B: claim and report tasks."""
     async with AsyncRedisStore.from_url(url) as store:
         manager = AsyncTaskManager(store)
         pipe.send("ready")
@@ -38,11 +38,11 @@ async def claim(url: str, pipe: Connection) -> None:
 
 
 async def wait(url: str, pipe: Connection) -> None:
-    """C: wait for each task whose id is told, and tell when its end was seen."""
+    """Run C: wait for each task whose id A sends, and send the time when the wait returned."""
     async with AsyncRedisStore.from_url(url) as store:
         manager = AsyncTaskManager(store)
-        await manager.wait_any(["unknown"], 5.0)  # the listener is there before the first round
-        ids = _told(pipe)
+        await manager.wait_any(["unknown"], 5.0)  # starts the listener before the first round
+        ids = _received_ids(pipe)
         pipe.send("ready")
         while True:
             task = await manager.wait_until_done(await ids.get(), WAIT_SECONDS)
@@ -50,8 +50,8 @@ async def wait(url: str, pipe: Connection) -> None:
             pipe.send(time.monotonic_ns())
 
 
-async def claim_barely(url: str, pipe: Connection) -> None:
-    """B of the floor."""
+async def baseline_claim(url: str, pipe: Connection) -> None:
+    """Run B of the baseline."""
     client, pubsub = await _subscribed(url, "work")
     pipe.send("ready")
     async for message in pubsub.listen():
@@ -62,14 +62,14 @@ async def claim_barely(url: str, pipe: Connection) -> None:
             await client.publish("done", task_id)
 
 
-async def wait_barely(url: str, pipe: Connection) -> None:
-    """C of the floor."""
+async def baseline_wait(url: str, pipe: Connection) -> None:
+    """Run C of the baseline."""
     client, pubsub = await _subscribed(url, "done")
     pipe.send("ready")
     async for message in pubsub.listen():
         if message["type"] == "message":
             assert await client.get("result:" + message["data"].decode())
-            pipe.recv()  # the id, as the waiter gets it
+            pipe.recv()  # the id, which the waiter of the other case needs
             pipe.send(time.monotonic_ns())
 
 
@@ -80,55 +80,55 @@ async def _subscribed(url: str, channel: str) -> tuple[Any, Any]:
     return client, pubsub
 
 
-def _told(pipe: Connection) -> "asyncio.Queue[str]":
+def _received_ids(pipe: Connection) -> "asyncio.Queue[str]":
     ids: asyncio.Queue[str] = asyncio.Queue()
     asyncio.get_running_loop().add_reader(pipe.fileno(), lambda: ids.put_nowait(pipe.recv()))
     return ids
 
 
 def run(part: Callable[[str, Connection], Coroutine[Any, Any, None]], url: str, pipe: Connection) -> None:
-    """Be one process."""
+    """Run a coroutine function in a process."""
     asyncio.run(part(url, pipe))
 
 
 async def measure(url: str, pipes: dict[str, Connection], rounds: int) -> dict[str, list[float]]:
-    """A: submit, and collect the milliseconds until C has seen the end."""
+    """Run A: submit tasks, and collect the milliseconds until C has waited for each."""
     client: Any = redis.asyncio.Redis.from_url(url)
     times: dict[str, list[float]] = {name: [] for name in pipes}
     async with AsyncRedisStore.from_url(url) as store:
         manager = AsyncTaskManager(store)
 
-        async def submit_barely(task: Task) -> None:
+        async def baseline_submit(task: Task) -> None:
             await client.set("task:" + task.id, "x")
             await client.publish("work", task.id)
 
         submits: dict[str, Callable[[Task], Awaitable[Any]]] = {
             "ours": manager.submit,
-            "floor": submit_barely,
+            "baseline": baseline_submit,
         }
         for number in range(rounds // BLOCK):
             for name in sorted(submits, reverse=number % 2 == 0):
                 for _ in range(BLOCK):
                     task = Task()
-                    begun = time.monotonic_ns()
+                    started = time.monotonic_ns()
                     await submits[name](task)
                     pipes[name].send(task.id)
-                    times[name].append((pipes[name].recv() - begun) / 1e6)
+                    times[name].append((pipes[name].recv() - started) / 1e6)
     await client.aclose()
     return times
 
 
 def main() -> int:
-    """Measure; return the exit code."""
+    """Run the check; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--rounds", type=int, default=2000)
     options = parser.parse_args()
     context = multiprocessing.get_context("spawn")
     with EmbeddedServer() as server:
         processes, pipes = [], {}
-        for name, parts in {"ours": (claim, wait), "floor": (claim_barely, wait_barely)}.items():
+        for name, parts in {"ours": (claim, wait), "baseline": (baseline_claim, baseline_wait)}.items():
             for part in parts:
-                pipes[name], far = context.Pipe()  # that of the waiter remains
+                pipes[name], far = context.Pipe()  # the last one is that of the waiter
                 processes.append(context.Process(target=run, args=(part, server.url, far), daemon=True))
                 processes[-1].start()
                 pipes[name].recv()
@@ -142,7 +142,9 @@ def main() -> int:
         measured.sort()
         quantiles[name] = measured[len(measured) // 2], measured[len(measured) * 99 // 100]
         print(f"{name}: p50 {quantiles[name][0]:.3f} ms, p99 {quantiles[name][1]:.3f} ms")
-    p50, p99 = (ours / floor for ours, floor in zip(quantiles["ours"], quantiles["floor"], strict=True))
+    p50, p99 = (
+        ours / baseline for ours, baseline in zip(quantiles["ours"], quantiles["baseline"], strict=True)
+    )
     print(f"ratio: p50 {p50:.2f} (target: at most {TARGET}), p99 {p99:.2f}, {options.rounds} rounds each")
     return 0 if p50 <= TARGET else 1
 

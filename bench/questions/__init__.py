@@ -1,6 +1,7 @@
-"""The questions, a file for each subject."""
+"""The questions of the benchmark, one file per topic."""
 
 from bench.questions import (
+    calls,
     claim_cost,
     drain,
     floor,
@@ -10,7 +11,6 @@ from bench.questions import (
     memory,
     reading,
     submit,
-    verbs,
     waking,
 )
 from bench.questions.question import Question
@@ -24,7 +24,7 @@ QUESTIONS: dict[str, Question] = {
         memory,
         layouts,
         claim_cost,
-        verbs,
+        calls,
         waking,
         reading,
         floor,

@@ -1,6 +1,6 @@
-"""How many tasks a second do worker processes do, when there are always more?
+"""The throughput of worker processes on a full queue.
 
-Every task goes through its whole life: claimed, handled by a function that only marks it, its result stored.
+Each task is claimed, handled by a function that only marks it, and its result is stored.
 """
 
 import contextlib
@@ -10,30 +10,30 @@ from collections.abc import Iterator
 from functools import partial
 
 from bench.machine import busy_seconds
-from bench.questions.question import Measure, Measured, Metric, Question, Settings, systems
+from bench.questions.question import Measure, Measurement, Metric, Question, Settings, systems
 from bench.systems.peers import SYSTEMS
 from bench.systems.session import Session, SystemFailedError, fill
 
 SECONDS = 2.5
 SETTLE_SECONDS = 0.5
-"""Processes do not start at one moment: what is done in the first half second is left out."""
+"""The first half second is not measured, since the processes do not start at the same time."""
 
-MOST_RECORD_SECONDS = 30.0
+MAX_RECORD_SECONDS = 30.0
 PARALLEL = 1.5
-"""How many times as many tasks there are for each doubling of the processes."""
+"""The factor by which several processes need more tasks than one."""
 
 
 def tasks_for(name: str, processes: int, settings: Settings) -> int:
-    """How many tasks there have to be."""
+    """Return the number of tasks for a measurement."""
     scale = PARALLEL if processes > 1 else 1.0
     return settings.tasks(int(SYSTEMS[name].pace * SECONDS * scale))
 
 
 @contextlib.contextmanager
 def draining(processes: int, settings: Settings) -> Iterator[Measure]:
-    """Fill a queue, start workers, and look at the marks that they make."""
+    """Fill a queue, start workers, and watch their marks."""
 
-    def measure(name: str) -> Measured:
+    def measure(name: str) -> Measurement:
         tasks = tasks_for(name, processes, settings)
         with settings.server() as server, Session(SYSTEMS[name], server.url) as session:
             fill(session, 0, tasks)
@@ -43,12 +43,14 @@ def draining(processes: int, settings: Settings) -> Iterator[Measure]:
                 handled, began, cpu = marks.handled(), time.perf_counter(), server.cpu_seconds()
                 busy = busy_seconds()
                 if handled == tasks:
-                    raise SystemFailedError(f"{name} was done before the measurement began: too few tasks")
+                    raise SystemFailedError(
+                        f"{name} finished all tasks before the measurement began: too few tasks"
+                    )
                 marks.wait_all()
-                finished = session.ask("finished")
-                ends = time.monotonic() + MOST_RECORD_SECONDS
-                while finished != tasks and time.monotonic() < ends:  # some count while keys come and go
-                    finished = session.ask("finished")
+                finished = session.call("finished")
+                deadline = time.monotonic() + MAX_RECORD_SECONDS
+                while finished != tasks and time.monotonic() < deadline:  # some systems count with SCAN
+                    finished = session.call("finished")
                 took = time.perf_counter() - began
                 if finished != tasks:
                     raise SystemFailedError(f"{name} has {finished} records of {tasks} tasks")
@@ -68,8 +70,8 @@ def _question(processes: int) -> Question:
         f"Tasks done by {processes} worker process{plural}, each with its result stored",
         [
             Metric("rate", "tasks/s"),
-            Metric("server CPU", "%", more_is_better=False, has_ratio=False),
-            Metric("all CPUs", "%", more_is_better=False, has_ratio=False),
+            Metric("server CPU", "%", higher_is_better=False, has_ratio=False),
+            Metric("all CPUs", "%", higher_is_better=False, has_ratio=False),
         ],
         systems,
         partial(draining, processes),

@@ -1,7 +1,7 @@
-"""How near is a submit to the least that a call of a script costs?
+"""The cost of a submit compared with the lower bound of a script call.
 
-The floor is redis-py's ``evalsha`` of a script that does nothing. On one CPU, client and server share it:
-what counts is the work. On two, what counts too is how long one waits for the other to wake.
+The lower bound is redis-py's ``evalsha`` of an empty script. When client and server share one CPU, only their
+CPU time counts; on two CPUs, the time to wake the other process counts too.
 """
 
 import contextlib
@@ -11,21 +11,21 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from bench.questions.question import Measure, Measured, Metric, Question, Server, Settings
+from bench.questions.question import Measure, Measurement, Metric, Question, Server, Settings
 from converge_redis import RedisStore, Task, TaskManager
 
 CALLS = 20000
-BARE, PREPARED, OURS = "bare EVALSHA", "submit of a task", "submit, with making the task"
+BARE, PREPARED, OURS = "bare EVALSHA", "submit of a task", "submit, with the creation of the task"
 INPUTS = {"number": 1, "text": "x" * 180}
 
 
 @contextlib.contextmanager
 def measuring(cpus: set[int], settings: Settings) -> Iterator[Measure]:
-    """Let client and server use some CPUs only."""
+    """Restrict client and server to some CPUs."""
     count = settings.tasks(CALLS)
     allowed = os.sched_getaffinity(0)
 
-    def measure(name: str) -> Measured:
+    def measure(name: str) -> Measurement:
         with settings.server() as server:
             server.pin(*cpus)
             os.sched_setaffinity(0, cpus)
@@ -42,18 +42,18 @@ def _seconds(name: str, server: Server, count: int) -> float:
         client: Any = server.client
         manager, sha = TaskManager(store), client.script_load("return 1")
         tasks = [Task(inputs=INPUTS) for _ in range(count)]
-        act: dict[str, Callable[[int], object]] = {
+        calls: dict[str, Callable[[int], object]] = {
             BARE: lambda _: client.evalsha(sha, 1, "key", "argument"),
             PREPARED: lambda index: manager.submit(tasks[index]),
             OURS: lambda _: manager.submit(Task(inputs=INPUTS)),
         }
-        call = act[name]
+        call = calls[name]
         client.evalsha(sha, 1, "key", "argument")
         manager.submit(Task())
-        begun = time.perf_counter()
+        started = time.perf_counter()
         for index in range(count):
             call(index)
-        return time.perf_counter() - begun
+        return time.perf_counter() - started
 
 
 def _question(name: str, where: str, cpus: set[int]) -> Question:

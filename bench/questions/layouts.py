@@ -1,4 +1,4 @@
-"""How much memory would other layouts of a task's record take?"""
+"""The memory of a task's record in other layouts."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -6,7 +6,7 @@ from typing import Any
 
 import msgpack
 
-from bench.questions.question import Measure, Measured, Metric, Question, Settings
+from bench.questions.question import Measure, Measurement, Metric, Question, Settings
 from converge_redis.core.ids import uuid7
 
 TASKS = 20000
@@ -54,10 +54,10 @@ LAYOUTS: dict[str, Callable[[Any, str], None]] = {
 
 @contextlib.contextmanager
 def measuring(settings: Settings) -> Iterator[Measure]:
-    """Store tasks in each layout, with the entry in their lane."""
+    """Store tasks in each layout, with their entry in the lane."""
     count = settings.tasks(TASKS)
 
-    def measure(name: str) -> Measured:
+    def measure(name: str) -> Measurement:
         with settings.server() as server:
             pipe = server.client.pipeline(transaction=False)
             before = server.used_memory()
@@ -74,8 +74,8 @@ def measuring(settings: Settings) -> Iterator[Measure]:
 QUESTIONS = (
     Question(
         "layouts",
-        "Bytes of the server for a pending task, by the layout of its record",
-        [Metric("a task", "bytes", more_is_better=False)],
+        "Server memory per pending task, by the layout of its record",
+        [Metric("a task", "bytes", higher_is_better=False)],
         lambda _settings: tuple(LAYOUTS),
         measuring,
     ),

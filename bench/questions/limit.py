@@ -1,4 +1,4 @@
-"""What could the server do? Our own scripts, sent by ``redis-benchmark``, and our client's share of that."""
+"""The limit of the server: our scripts sent by ``redis-benchmark``, compared with our client."""
 
 import contextlib
 import shutil
@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from urllib.parse import urlsplit
 
-from bench.questions.question import Measure, Measured, Metric, Question, Server, Settings
+from bench.questions.question import Measure, Measurement, Metric, Question, Server, Settings
 from converge_redis import RedisStore, Task, TaskManager
 from converge_redis.core.operation import Operation
 from converge_redis.tasks.claim import claim_next
@@ -17,7 +17,7 @@ from converge_redis.transport.delivery import first_command
 CALLS = 20000
 INPUTS = {"text": "x" * 190}
 ONE, MANY = ("-c", "1", "-P", "1"), ("-c", "50", "-P", "16")
-RANDOM = "__rand_int__"  # which redis-benchmark replaces
+RANDOM = "__rand_int__"  # replaced by redis-benchmark
 CASES = {
     "submit, one by one": ONE,
     "submit, in bulk beside 50 connections": MANY,
@@ -27,21 +27,21 @@ CASES = {
 
 
 def subjects(_settings: Settings) -> Sequence[str]:
-    """Nothing can be told without the tool."""
+    """Return the cases; none without ``redis-benchmark``."""
     return list(CASES) if shutil.which("redis-benchmark") else []
 
 
 @contextlib.contextmanager
 def measuring(settings: Settings) -> Iterator[Measure]:
-    """Both, each on an empty server, or one with enough tasks."""
+    """Measure our client and redis-benchmark, each on a new server, with enough tasks for claims."""
     calls = settings.tasks(CALLS)
 
-    def measure(name: str) -> Measured:
+    def measure(name: str) -> Measurement:
         with _prepared(settings, name, calls) as (_, manager):
             ours = calls / _timed(_ours(manager, name, calls))
         with _prepared(settings, name, calls) as (server, manager):
-            verb = name.partition(",")[0]
-            theirs = _redis_benchmark(server, manager.store, verb, calls, CASES[name])
+            method = name.partition(",")[0]
+            theirs = _redis_benchmark(server, manager.store, method, calls, CASES[name])
         return {"ours": ours, "redis-benchmark": theirs, "our share": 100 * ours / theirs}
 
     yield measure
@@ -60,37 +60,41 @@ def _prepared(settings: Settings, name: str, calls: int) -> Iterator[tuple[Serve
 
 def _ours(manager: TaskManager, name: str, calls: int) -> Callable[[], object]:
     tasks = [Task(inputs=INPUTS) for _ in range(calls)]
-    acts: tuple[Callable[[], object], ...] = (
+    calls_by_case: tuple[Callable[[], object], ...] = (
         lambda: [manager.submit(task) for task in tasks],
         lambda: manager.submit_many(tasks),
         lambda: [manager.claim_next("agent") for _ in tasks],
         lambda: [manager.claim_next("agent", count=100) for _ in range(calls // 100)],
     )
-    return dict(zip(CASES, acts, strict=True))[name]
+    return dict(zip(CASES, calls_by_case, strict=True))[name]
 
 
-def _timed(act: Callable[[], object]) -> float:
-    begun = time.perf_counter()
-    act()
-    return time.perf_counter() - begun
+def _timed(call: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
 
 
-def _redis_benchmark(server: Server, store: RedisStore, verb: str, calls: int, how: Sequence[str]) -> float:
-    work = (
+def _redis_benchmark(
+    server: Server, store: RedisStore, method: str, calls: int, options: Sequence[str]
+) -> float:
+    operation = (
         submit(store._namespace, Task(id="x", inputs=INPUTS))
-        if verb == "submit"
+        if method == "submit"
         else claim_next(store._namespace, "agent")
     )
-    assert isinstance(work, Operation)
-    command = [part if isinstance(part, bytes) else str(part).encode() for part in first_command(work, False)]
+    assert isinstance(operation, Operation)
+    command = [
+        part if isinstance(part, bytes) else str(part).encode() for part in first_command(operation, False)
+    ]
     unique = RANDOM.encode()
     command = [unique if part == b"x" else part for part in command]
     port = urlsplit(server.url).port
     began = time.perf_counter()
     where = ["-h", "127.0.0.1", "-p", str(port), "-n", str(calls), "-r", "1000000000", "--csv"]
-    told = subprocess.run(["redis-benchmark", *where, *how, *command], capture_output=True, check=True)
+    output = subprocess.run(["redis-benchmark", *where, *options, *command], capture_output=True, check=True)
     took = time.perf_counter() - began
-    for line in reversed(told.stdout.decode(errors="replace").splitlines()):
+    for line in reversed(output.stdout.decode(errors="replace").splitlines()):
         parts = [part.strip('"') for part in line.rsplit(",", 7)]
         if len(parts) == 8 and parts[1].replace(".", "").isdigit():
             return float(parts[1])
@@ -100,7 +104,7 @@ def _redis_benchmark(server: Server, store: RedisStore, verb: str, calls: int, h
 QUESTIONS = (
     Question(
         "limit",
-        "Our scripts as our client sends them, and as redis-benchmark does",
+        "Our scripts, sent by our client and by redis-benchmark",
         [
             Metric("ours", "tasks/s", has_ratio=False),
             Metric("redis-benchmark", "tasks/s", has_ratio=False),

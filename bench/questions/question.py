@@ -1,4 +1,4 @@
-"""What a question to the systems is."""
+"""The question: a benchmark of several subjects, and its settings."""
 
 import contextlib
 import os
@@ -11,36 +11,37 @@ import redis
 from bench.systems.peers import SYSTEMS, System
 from converge_redis import EmbeddedServer
 
-Measured = dict[str, float]
+Measurement = dict[str, float]
+"""The values of one round by metric."""
 
 
 @dataclass(frozen=True)
 class Metric:
-    """One number that a question asks for.
+    """A metric of a question.
 
     Attributes:
-        name: What it is.
+        name: Its name.
         unit: Its unit.
-        more_is_better: Whether a larger number is the better one.
+        higher_is_better: Whether a higher value is better.
         digits: Digits after the decimal point in tables.
-        has_ratio: Whether its ratio to the base says anything.
+        has_ratio: Whether tables show its ratio to the base.
     """
 
     name: str
     unit: str
-    more_is_better: bool = True
+    higher_is_better: bool = True
     digits: int = 0
     has_ratio: bool = True
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How the questions are asked.
+    """The settings of a run.
 
     Attributes:
         systems: The names of the systems to compare.
-        url: A server to use instead of embedded ones; all that is on it is deleted.
-        quick: Whether to take fewer tasks, for a first look.
+        url: The server to use instead of embedded ones; all its data is deleted.
+        quick: Whether to use fewer tasks.
     """
 
     systems: Sequence[str] = tuple(SYSTEMS)
@@ -48,12 +49,12 @@ class Settings:
     quick: bool = False
 
     def tasks(self, number: int) -> int:
-        """Return how many tasks to take: fewer for a first look."""
+        """Return the number of tasks: a quarter in a quick run."""
         return max(1, number // 4) if self.quick else number
 
     @contextlib.contextmanager
     def server(self) -> Iterator["Server"]:
-        """Give an empty server."""
+        """Provide an empty server."""
         if self.url is not None:
             with redis.Redis.from_url(self.url) as client:
                 client.flushall()
@@ -74,47 +75,48 @@ class Server:
 
     Attributes:
         url: Its URL.
-        client: A client to look at it.
+        client: A client of it.
     """
 
     url: str
     client: redis.Redis
 
     def cpu_seconds(self) -> float:
-        """Return the seconds of CPU that it has used."""
+        """Return the CPU seconds that it has used."""
         info: Any = self.client.info("cpu")
         return float(info["used_cpu_user"] + info["used_cpu_sys"])
 
     def used_memory(self) -> int:
-        """Return the bytes that it has in use."""
+        """Return its used memory in bytes."""
         info: Any = self.client.info("memory")
         return int(info["used_memory"])
 
     def pin(self, *cpus: int) -> None:
-        """Have it run on these CPUs only; only a server on this machine can be."""
+        """Restrict it to these CPUs; it must run on this machine."""
         info: Any = self.client.info("server")
         os.sched_setaffinity(int(info["process_id"]), cpus)
 
 
-Measure = Callable[[str], Measured]
+Measure = Callable[[str], Measurement]
+"""Measures a subject once."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """A question, asked of several subjects in turn, round by round.
+    """A question: measured for each subject in each round.
 
     Attributes:
         name: Its name on the command line.
-        asks: What it asks, in a sentence.
-        metrics: The numbers that it gives.
-        subjects: Returns whom it asks: systems, or cases.
-        measuring: Makes, for the time of a run, what measures one subject once.
-        base: The subject that ratios are taken to; None: the first.
+        title: Its title.
+        metrics: Its metrics.
+        subjects: Returns its subjects: names of systems or cases.
+        measuring: Prepares a run, and yields the function that measures a subject.
+        base: The subject to which ratios are computed; None: the first.
         compares: Whether the subjects are systems.
     """
 
     name: str
-    asks: str
+    title: str
     metrics: Sequence[Metric]
     subjects: Callable[[Settings], Sequence[str]]
     measuring: Callable[[Settings], contextlib.AbstractContextManager[Measure]]
@@ -123,5 +125,5 @@ class Question:
 
 
 def systems(settings: Settings) -> Sequence[str]:
-    """The subjects of a question that compares systems."""
+    """Return the subjects of a question that compares systems."""
     return list(settings.systems)

@@ -1,11 +1,11 @@
-"""What do lists, counts and cached values cost?"""
+"""The cost of lists, counts and cached values."""
 
 import contextlib
 import statistics
 import time
 from collections.abc import Callable, Iterator
 
-from bench.questions.question import Measure, Measured, Metric, Question, Settings
+from bench.questions.question import Measure, Measurement, Metric, Question, Settings
 from converge_redis import NearCache, RedisStore, SharedCache, Task, TaskManager
 
 CALLS = 200
@@ -14,7 +14,7 @@ FEW, MANY = 1000, 100_000
 BATCH = 10_000
 VALUE = {"text": "x" * 190}
 HITS = 2000
-CACHE = ("get", "get, near copy", "get_or_compute that hits", "put")
+CACHE = ("get", "get, near cache", "get_or_compute, hit", "put")
 LISTS: dict[str, Callable[[TaskManager], object]] = {
     "list_pending_tasks": lambda manager: manager.list_pending_tasks(limit=LIMIT),
     "list_pending_tasks_for_agent": lambda manager: manager.list_pending_tasks_for_agent(
@@ -26,13 +26,13 @@ LISTS: dict[str, Callable[[TaskManager], object]] = {
 
 
 def cases(_settings: Settings) -> list[str]:
-    """Each list among few and among many pending tasks."""
+    """Return the cases: each list among few and many pending tasks."""
     return [f"{name}, {number:,} pending" for name in LISTS for number in (FEW, MANY)]
 
 
 @contextlib.contextmanager
 def listing(settings: Settings) -> Iterator[Measure]:
-    """Fill two namespaces on one server."""
+    """Fill two namespaces on one server, and measure the lists."""
     with settings.server() as server, contextlib.ExitStack() as stack:
         managers: dict[str, TaskManager] = {}
         for number in (FEW, MANY):
@@ -44,13 +44,13 @@ def listing(settings: Settings) -> Iterator[Measure]:
             manager.submit_many(Task(pool_id="claimed") for _ in range(CLAIMED))
             manager.claim_next("agent", ["claimed"], topics=[], count=CLAIMED)
 
-        def measure(name: str) -> Measured:
-            verb, _, where = name.partition(", ")
+        def measure(name: str) -> Measurement:
+            method, _, where = name.partition(", ")
             seconds = []
             for _ in range(settings.tasks(CALLS)):
-                begun = time.perf_counter()
-                LISTS[verb](managers[where])
-                seconds.append(time.perf_counter() - begun)
+                started = time.perf_counter()
+                LISTS[method](managers[where])
+                seconds.append(time.perf_counter() - started)
             return {"a call": statistics.median(seconds) * 1e3}
 
         yield measure
@@ -58,27 +58,27 @@ def listing(settings: Settings) -> Iterator[Measure]:
 
 @contextlib.contextmanager
 def caching(settings: Settings) -> Iterator[Measure]:
-    """Calls one by one, blocking."""
+    """Measure blocking calls, one by one."""
     calls = settings.tasks(HITS)
 
-    def measure(name: str) -> Measured:
+    def measure(name: str) -> Measurement:
         near = NearCache() if "near" in name else None
         with settings.server() as server, RedisStore.from_url(server.url, near_cache=near) as store:
             cache = SharedCache(store)
             cache.put("key", VALUE, ttl=600.0)
-            act: dict[str, Callable[[], object]] = {
+            calls_by_case: dict[str, Callable[[], object]] = {
                 "get": lambda: cache.get("key"),
-                "get, near copy": lambda: cache.get("key"),
-                "get_or_compute that hits": lambda: cache.get_or_compute("key", dict, 600.0),
+                "get, near cache": lambda: cache.get("key"),
+                "get_or_compute, hit": lambda: cache.get_or_compute("key", dict, 600.0),
                 "put": lambda: cache.put("key", VALUE, ttl=600.0),
             }
-            call = act[name]
+            call = calls_by_case[name]
             while near is not None and not store.near_statistics().hits:
                 call()
-            begun = time.perf_counter()
+            started = time.perf_counter()
             for _ in range(calls):
                 call()
-            return {"rate": calls / (time.perf_counter() - begun)}
+            return {"rate": calls / (time.perf_counter() - started)}
 
     yield measure
 
@@ -86,14 +86,14 @@ def caching(settings: Settings) -> Iterator[Measure]:
 QUESTIONS = (
     Question(
         "lists",
-        f"Lists of at most {LIMIT} tasks, among few and among many pending",
-        [Metric("a call", "ms", more_is_better=False, digits=2, has_ratio=False)],
+        f"Lists of at most {LIMIT} tasks, among few and many pending tasks",
+        [Metric("a call", "ms", higher_is_better=False, digits=2, has_ratio=False)],
         cases,
         listing,
     ),
     Question(
         "cache",
-        "Calls of the shared cache one by one (beside its peers: python -m bench.checks.cache_peers)",
+        "Calls of the shared cache one by one (its peers: python -m bench.checks.cache_peers)",
         [Metric("rate", "calls/s")],
         lambda _settings: CACHE,
         caching,

@@ -1,1 +1,1 @@
-"""The systems under test: ours, and the queues that users have today."""
+"""The measured systems: this project, and other queues."""

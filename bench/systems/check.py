@@ -1,6 +1,6 @@
-"""Does every system work? For each: some tasks, one worker, some results.
+"""Check that every system works, with some tasks and one worker.
 
-python -m bench.systems.check [name …]
+python -m bench.systems.check [NAME …]
 """
 
 import sys
@@ -14,29 +14,29 @@ SINGLE, BULK, LATENCIES = 50, 200, 20
 
 
 def check(name: str) -> str:
-    """Try one system; return what to print."""
+    """Check a system; return a line with its results."""
     with EmbeddedServer(port=0) as server, Session(SYSTEMS[name], server.url) as session:
-        single = session.ask("submit", first=0, count=SINGLE)
-        bulk = session.ask("submit_bulk", first=SINGLE, count=BULK)
+        single = session.call("submit", first=0, count=SINGLE)
+        bulk = session.call("submit_bulk", first=SINGLE, count=BULK)
         tasks = SINGLE + (BULK if bulk is not None else 0)
         with session.workers(1, tasks + LATENCIES) as marks:
-            ends = time.monotonic() + 30
-            while session.ask("finished") != tasks:
-                if time.monotonic() > ends:
+            deadline = time.monotonic() + 30
+            while session.call("finished") != tasks:
+                if time.monotonic() > deadline:
                     raise SystemFailedError(
-                        f"{name}: {session.ask('finished')} of {tasks} finished, {marks.handled()} handled"
+                        f"{name}: {session.call('finished')} of {tasks} finished, {marks.handled()} handled"
                     )
                 time.sleep(0.05)
-            seconds = session.ask("latencies", first=tasks, count=LATENCIES, pause=0.0)
+            seconds = session.call("latencies", first=tasks, count=LATENCIES, pause=0.0)
             marks.wait_all()
         return (
             f"{name:16} {SINGLE / single:8.0f}/s  {BULK / bulk if bulk else 0:8.0f}/s in bulk  "
-            f"{sorted(seconds)[LATENCIES // 2] * 1e3:7.2f} ms  {session.ask('versions')}"
+            f"{sorted(seconds)[LATENCIES // 2] * 1e3:7.2f} ms  {session.call('versions')}"
         )
 
 
 def main() -> int:
-    """Check the systems that the command line names, or all."""
+    """Check the systems named on the command line, or all; return the exit code."""
     failed = 0
     for name in sys.argv[1:] or SYSTEMS:
         try:

@@ -1,4 +1,4 @@
-"""Each peer in an environment of its own: they need different versions of the same libraries."""
+"""The environments of the peers, one each: they need different versions of the same libraries."""
 
 import json
 import os
@@ -14,24 +14,24 @@ DRIVERS = Path(__file__).parent / "drivers"
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """How a driver is started: its role and arguments go behind the command."""
+class DriverCommand:
+    """The command of a driver, without its role and arguments, and its environment variables."""
 
     command: list[str]
     environment: dict[str, str] = field(default_factory=dict)
 
 
 class EnvironmentFailedError(Exception):
-    """An environment could not be made."""
+    """An environment could not be created."""
 
 
 def home() -> Path:
-    """Return the folder of the environments: ``CONVERGE_BENCH_HOME``, else one in the user's cache."""
+    """Return the folder of the environments: ``CONVERGE_BENCH_HOME``, or one in the user's cache folder."""
     return Path(os.environ.get("CONVERGE_BENCH_HOME") or Path.home() / ".cache/converge-redis-bench")
 
 
-def prepare(system: System) -> Prepared:
-    """Make a system's environment, unless it is there, and tell how its driver is started.
+def prepare(system: System) -> DriverCommand:
+    """Create a system's environment if needed, and return the command of its driver.
 
     Raises:
         EnvironmentFailedError: A tool is missing, or the packages could not be installed.
@@ -39,18 +39,18 @@ def prepare(system: System) -> Prepared:
     driver = str(DRIVERS / system.driver)
     if system.is_ours:
         root = str(Path(__file__).parents[2])
-        return Prepared([sys.executable, driver], {"PYTHONPATH": root})
+        return DriverCommand([sys.executable, driver], {"PYTHONPATH": root})
     folder = home() / system.driver.partition(".")[0]
     stamp = folder / "requirements.json"
-    wanted = json.dumps(system.requirements)
-    if not stamp.exists() or stamp.read_text() != wanted:
+    requirements = json.dumps(system.requirements)
+    if not stamp.exists() or stamp.read_text() != requirements:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         (_install_node if system.is_node else _install_python)(system, folder)
-        stamp.write_text(wanted)
+        stamp.write_text(requirements)
     if system.is_node:
-        return Prepared(["node", driver], {"NODE_PATH": str(folder / "node_modules")})
-    return Prepared([str(folder / "bin/python"), driver])
+        return DriverCommand(["node", driver], {"NODE_PATH": str(folder / "node_modules")})
+    return DriverCommand([str(folder / "bin/python"), driver])
 
 
 def _install_python(system: System, folder: Path) -> None:
@@ -60,7 +60,7 @@ def _install_python(system: System, folder: Path) -> None:
 
 def _install_node(system: System, folder: Path) -> None:
     if shutil.which("npm") is None:
-        raise EnvironmentFailedError(f"{system.name} needs Node.js with npm; neither is part of this project")
+        raise EnvironmentFailedError(f"{system.name} needs Node.js with npm, which you have to install")
     _run(system, ["npm", "install", "--silent", "--no-audit", "--prefix", str(folder), *system.requirements])
 
 
@@ -68,5 +68,5 @@ def _run(system: System, command: list[str]) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise EnvironmentFailedError(
-            f"the environment of {system.name} cannot be made: {' '.join(command)}:\n{done.stderr[-2000:]}"
+            f"the environment of {system.name} cannot be created: {' '.join(command)}:\n{done.stderr[-2000:]}"
         )

@@ -1,20 +1,20 @@
-"""The queues that users have today, each in its best sensible configuration, and ours."""
+"""The measured systems: this project, and other queues, each in its best sensible configuration."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class System:
-    """A system under test.
+    """A measured system.
 
     Attributes:
-        name: What the tables call it.
+        name: Its name in tables.
         driver: Its file in ``drivers/``.
-        requirements: What its environment needs, as pip or npm take it; none: this project's own environment.
-        configuration: What was chosen, and why.
-        concurrency: How many tasks one worker process works on at a time.
-        calls: How many results one round waits for, one after the other.
-        pace: About how many tasks one worker process does in a second: so many does a measurement take.
+        requirements: Its packages for pip or npm; none: it runs in this project's environment.
+        configuration: Its configuration, with reasons.
+        concurrency: The tasks in progress at the same time in a worker process.
+        pace: The approximate tasks per second of a worker process, which determine the size of measurements.
+        calls: The results that a round waits for, one after the other.
     """
 
     name: str
@@ -50,7 +50,7 @@ OURS = (
         "ours, asyncio",
         "ours_async_driver.py",
         (),
-        "The same with AsyncRedisStore; one by one means that each call is awaited before the next.",
+        "The same with AsyncRedisStore; one by one: each call is awaited before the next.",
         200,
         30000,
     ),
@@ -61,53 +61,53 @@ PEERS = (
         "BullMQ (Node)",
         "bullmq_node_driver.cjs",
         ("bullmq@6.7.0", "ioredis@5"),
-        "addBulk in calls of 1000; one Worker; results by QueueEvents.",
+        "addBulk with 1000 jobs per call; one Worker; results by QueueEvents.",
         pace=15000,
     ),
     System(
         "BullMQ (Python)",
         "bullmq_driver.py",
         ("bullmq==3.4.4", "uvloop"),
-        "addBulk in calls of 1000; one Worker on uvloop; results by QueueEvents.",
+        "addBulk with 1000 jobs per call; one Worker on uvloop; results by QueueEvents.",
     ),
     System(
         "saq",
         "saq_driver.py",
         ("saq[redis,hiredis]==0.26.4", "typing_extensions", "uvloop"),
-        "Results by publish and subscribe (apply); in bulk by gathering 100 calls at a time.",
+        "Results by publish and subscribe (apply); bulk submit by 100 concurrent calls.",
     ),
     System(
         "huey",
         "huey_driver.py",
         ("huey==3.5.4", "redis[hiredis]==8.1.0"),
-        "RedisHuey with blocking pops and worker threads; results are waited for with a blocking pop "
-        "(notify_result) in the test of latency. It has no bulk submit.",
+        "RedisHuey with blocking pops and worker threads; in latency, a blocking pop waits for the result "
+        "(notify_result). No bulk submit.",
         4,
     ),
     System(
         "dramatiq",
         "dramatiq_driver.py",
         ("dramatiq[redis]==2.2.1", "redis[hiredis]==8.1.0"),
-        "Worker threads in one process, results in Redis, read with a blocking pop. It has no bulk submit.",
+        "Worker threads in one process; results in Redis, read with a blocking pop. No bulk submit.",
         8,
     ),
     System(
         "taskiq",
         "taskiq_driver.py",
         ("taskiq==0.13.0", "taskiq-redis==1.2.4", "redis[hiredis]==8.1.0", "uvloop"),
-        "ListQueueBroker; its result is polled, here every 10 ms (200 ms by default). It has no bulk submit.",
+        "ListQueueBroker; results are polled every 10 ms (default: 200 ms). No bulk submit.",
     ),
     System(
         "arq",
         "arq_driver.py",
         ("arq==0.28.0", "hiredis==3.5.0", "uvloop"),
-        "It polls the queue and the result: here every 10 ms (500 ms by default). It has no bulk submit.",
+        "The queue and results are polled every 10 ms (default: 500 ms). No bulk submit.",
     ),
     System(
         "rq",
         "rq_driver.py",
         ("rq==3.0.0", "redis[hiredis]==8.1.0"),
-        "SimpleWorker, which does not fork for each job; results by its blocking read; enqueue_many.",
+        "SimpleWorker, which does not fork for each job; results by a blocking read; enqueue_many.",
         1,
         500,
     ),
@@ -115,7 +115,7 @@ PEERS = (
         "celery",
         "celery_driver.py",
         ("celery[redis]==5.7.0", "redis[hiredis]==8.1.0"),
-        "Pool of threads in one process, without gossip, mingle and heartbeat; results in Redis; in bulk by "
+        "Thread pool in one process, without gossip, mingle and heartbeat; results in Redis; bulk submit by "
         "groups of 1000.",
         8,
         800,
@@ -124,7 +124,7 @@ PEERS = (
         "streaq",
         "streaq_driver.py",
         ("streaq==7.2.0", "uvloop"),
-        "Its own worker on anyio, enqueue_many.",
+        "Its worker on anyio; enqueue_many.",
         pace=1200,
         calls=50,
     ),
@@ -132,8 +132,8 @@ PEERS = (
         "docket",
         "docket_driver.py",
         ("pydocket==0.27.0", "hiredis==3.5.0", "uvloop"),
-        "Checks every 10 ms at most; redelivery after 2 s: of many tasks that are there when its worker "
-        "starts, it drops a few, which come after that time; in bulk by gathering 100 calls at a time.",
+        "Checks at most every 10 ms; redelivery after 2 s, since its worker drops a few of many tasks that "
+        "are queued when it starts; bulk submit by 100 concurrent calls.",
         pace=1000,
     ),
 )

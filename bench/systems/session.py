@@ -1,4 +1,4 @@
-"""Driving one system: its client process, its workers, and the file of marks."""
+"""The session of a system: its client process, its workers, and the file of marks."""
 
 import contextlib
 import json
@@ -15,50 +15,50 @@ from typing import Any
 from bench.systems.environments import prepare
 from bench.systems.peers import System
 
-LOOK_SECONDS = 0.002
-MOST_SECONDS = 60.0
+POLL_SECONDS = 0.002
+MAX_SECONDS = 60.0
 
 
 class SystemFailedError(Exception):
-    """A system's driver has failed, or did not finish in time."""
+    """The driver of a system failed, or did not finish in time."""
 
 
 class Session:
-    """A system's client, in a process of its own, on one server.
+    """The client of a system, in its own process.
 
     Args:
         system: The system.
-        url: The server.
-        cpu: The CPU that the client is to run on; None: any.
+        url: The server's URL.
+        cpu: The CPU for the client; None: any.
     """
 
     def __init__(self, system: System, url: str, cpu: int | None = None) -> None:
         self._system = system
         self._url = url
-        self._prepared = prepare(system)
-        self._environment = {**os.environ, **self._prepared.environment}
+        self._command = prepare(system)
+        self._environment = {**os.environ, **self._command.environment}
         self._process = self._start("client", self._url)
         if cpu is not None:
             os.sched_setaffinity(self._process.pid, {cpu})
         self._read()
 
-    def ask(self, do: str, **arguments: Any) -> Any:
-        """Ask the client something (``drivers/dialogue.py``), and return the answer.
+    def call(self, method: str, **arguments: Any) -> Any:
+        """Call a method of the client (``drivers/driver_protocol.py``), and return its result.
 
         Raises:
-            SystemFailedError: The client has failed.
+            SystemFailedError: The client failed.
         """
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({"do": do, **arguments}) + "\n")
+        self._process.stdin.write(json.dumps({"method": method, **arguments}) + "\n")
         self._process.stdin.flush()
         answer = self._read()
         if "error" in answer:
-            raise SystemFailedError(f"{self._system.name}: {do}: {answer['error']}")
+            raise SystemFailedError(f"{self._system.name}: {method}: {answer['error']}")
         return answer["result"]
 
     @contextlib.contextmanager
     def workers(self, number: int, tasks: int) -> Iterator["Marks"]:
-        """Start worker processes for tasks with the numbers below `tasks`; they are ended with the block."""
+        """Start worker processes for tasks with numbers below `tasks`, and end them after the block."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "marks"
             path.write_bytes(bytes(tasks))
@@ -84,7 +84,7 @@ class Session:
     def _start(self, *arguments: str) -> "subprocess.Popen[str]":
         is_client = arguments[0] == "client"
         return subprocess.Popen(
-            [*self._prepared.command, *arguments],
+            [*self._command.command, *arguments],
             stdin=subprocess.PIPE if is_client else subprocess.DEVNULL,
             stdout=subprocess.PIPE if is_client else subprocess.DEVNULL,
             stderr=None if "CONVERGE_BENCH_LOUD" in os.environ else subprocess.DEVNULL,
@@ -95,26 +95,26 @@ class Session:
     def _read(self) -> Any:
         assert self._process.stdout is not None
         while line := self._process.stdout.readline():
-            if line.startswith("{"):  # else something that a library prints
+            if line.startswith("{"):  # skip the output of libraries
                 return json.loads(line)
         raise SystemFailedError(
-            f"the client of {self._system.name} has ended with {self._process.wait()}; "
-            "set CONVERGE_BENCH_LOUD to see what it says"
+            f"the client of {self._system.name} ended with exit code {self._process.wait()}; "
+            "set CONVERGE_BENCH_LOUD to see its error output"
         )
 
 
 def fill(session: Session, first: int, count: int) -> None:
-    """Submit tasks in the quickest way that the system has."""
-    if session.ask("submit_bulk", first=first, count=count) is None:
-        session.ask("submit", first=first, count=count)
+    """Submit tasks in bulk, or one by one if the system has no bulk submit."""
+    if session.call("submit_bulk", first=first, count=count) is None:
+        session.call("submit", first=first, count=count)
 
 
 class Marks:
-    """The marks of the tasks that were handled.
+    """The marks of handled tasks.
 
     Args:
         path: The file.
-        name: Whose workers they are, for errors.
+        name: The name of the system, for error messages.
     """
 
     def __init__(self, path: Path, name: str) -> None:
@@ -123,35 +123,35 @@ class Marks:
         self._name = name
 
     def wait_first(self) -> tuple[int, float]:
-        """Wait for the first task to be handled; returns how many are by then, and the time."""
+        """Wait until a task is handled; return how many are, and the time."""
         self._wait(lambda: self._bytes.find(b"\1") >= 0)
         return self.handled(), time.perf_counter()
 
     def wait_all(self) -> float:
-        """Wait for all tasks to be handled; returns the time."""
-        at = 0
+        """Wait until all tasks are handled; return the time."""
+        position = 0
 
-        def is_over() -> bool:
-            nonlocal at
-            at = self._bytes.find(b"\0", at)
-            return at < 0
+        def are_all_handled() -> bool:
+            nonlocal position
+            position = self._bytes.find(b"\0", position)
+            return position < 0
 
-        self._wait(is_over)
+        self._wait(are_all_handled)
         return time.perf_counter()
 
     def handled(self) -> int:
-        """Count the tasks that were handled."""
+        """Return the number of handled tasks."""
         return len(self._bytes) - self._bytes[:].count(0)
 
     def _wait(self, condition: Any) -> None:
-        ends = time.monotonic() + MOST_SECONDS
+        deadline = time.monotonic() + MAX_SECONDS
         while not condition():
-            if time.monotonic() > ends:
+            if time.monotonic() > deadline:
                 raise SystemFailedError(
                     f"the workers of {self._name} have handled {self.handled()} of {len(self._bytes)} tasks "
-                    f"in {MOST_SECONDS:.0f} s"
+                    f"in {MAX_SECONDS:.0f} s"
                 )
-            time.sleep(LOOK_SECONDS)
+            time.sleep(POLL_SECONDS)
 
 
 def _end(processes: "list[subprocess.Popen[str]]") -> None:

@@ -1,4 +1,4 @@
-"""What becomes of measured numbers: medians, ratios within a round, reports and tables."""
+"""Reports: medians, ratios within a round, files and tables."""
 
 from pathlib import Path
 
@@ -8,11 +8,11 @@ from bench.tables import markdown, rows
 
 
 def answers(compares: bool = True) -> Answers:
-    made = Answers("submit", "Tasks", [Metric("rate", "tasks/s")], "ours", compares)
+    found = Answers("submit", "Tasks", [Metric("rate", "tasks/s")], "ours", compares)
     for ours, other in ((100.0, 50.0), (200.0, 150.0), (300.0, 60.0)):
-        made.add("other", {"rate": other})
-        made.add("ours", {"rate": ours})
-    return made
+        found.add("other", {"rate": other})
+        found.add("ours", {"rate": ours})
+    return found
 
 
 def test_the_median_and_the_spread() -> None:
@@ -28,18 +28,18 @@ def test_a_ratio_is_taken_within_a_round() -> None:
 
 
 def test_a_round_that_failed_has_no_ratio() -> None:
-    made = answers()
-    made.add("other", None)
-    made.add("ours", {"rate": 100.0})
-    assert made.ratios("other", "rate") == [0.5, 0.75, 0.2]
-    assert made.values("other", "rate") == [50.0, 150.0, 60.0]
+    found = answers()
+    found.add("other", None)
+    found.add("ours", {"rate": 100.0})
+    assert found.ratios("other", "rate") == [0.5, 0.75, 0.2]
+    assert found.values("other", "rate") == [50.0, 150.0, 60.0]
 
 
-def test_a_number_that_a_system_does_not_give_is_left_out() -> None:
-    made = answers()
-    made.rounds["silent"] = [{}, {}, {}]
-    assert made.median("silent", "rate") is None
-    assert ["silent", "-", ""] in list(rows(made))
+def test_a_missing_value_is_shown_as_a_dash() -> None:
+    found = answers()
+    found.rounds["silent"] = [{}, {}, {}]
+    assert found.median("silent", "rate") is None
+    assert ["silent", "-", ""] in list(rows(found))
 
 
 def test_tables_begin_with_the_best_where_systems_are_compared() -> None:
@@ -47,17 +47,17 @@ def test_tables_begin_with_the_best_where_systems_are_compared() -> None:
     assert [row[0] for row in rows(answers(compares=False))] == ["other", "ours"]
 
 
-def test_where_less_is_better_the_least_is_first() -> None:
-    made = answers()
-    made.metrics = [Metric("rate", "ms", more_is_better=False)]
-    assert [row[0] for row in rows(made)] == ["other", "ours"]
+def test_the_lowest_is_first_where_lower_is_better() -> None:
+    found = answers()
+    found.metrics = [Metric("rate", "ms", higher_is_better=False)]
+    assert [row[0] for row in rows(found)] == ["other", "ours"]
 
 
 def test_a_failure_is_shown() -> None:
-    made = answers()
-    made.rounds["broken"] = [None, None, None]
-    made.failures["broken"] = "it has ended"
-    assert ["broken", "failed", ""] in list(rows(made))
+    found = answers()
+    found.rounds["broken"] = [None, None, None]
+    found.failures["broken"] = "the process ended"
+    assert ["broken", "failed", ""] in list(rows(found))
 
 
 def test_a_report_is_read_as_it_was_written(tmp_path: Path) -> None:

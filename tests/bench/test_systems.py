@@ -1,4 +1,4 @@
-"""The systems under test: each has a driver, and the dialogue with ours works."""
+"""The measured systems: each has a driver, and those of this project work."""
 
 import subprocess
 import sys
@@ -13,29 +13,29 @@ from tests.support.backends import Backend, until
 
 
 @pytest.mark.parametrize("system", SYSTEMS.values(), ids=SYSTEMS)
-def test_each_system_has_a_driver_and_tells_how_it_is_set_up(system: System) -> None:
+def test_each_system_has_a_driver_and_a_description_of_its_configuration(system: System) -> None:
     assert (DRIVERS / system.driver).is_file()
     assert system.configuration.endswith(".")
 
 
 @pytest.mark.parametrize("system", OURS, ids=lambda system: system.name)
-def test_the_dialogue_with_ours(system: System, real: Backend) -> None:
+def test_the_drivers_of_this_project(system: System, real: Backend) -> None:
     with Session(system, str(real.url)) as session:
-        assert session.ask("submit", first=0, count=5) > 0
+        assert session.call("submit", first=0, count=5) > 0
         fill(session, 5, 20)
         with session.workers(2, 27) as marks:
-            until(lambda: session.ask("finished") == 25)
+            until(lambda: session.call("finished") == 25)
             assert marks.handled() == 25
-            assert len(session.ask("latencies", first=25, count=2, pause=0.0)) == 2
+            assert len(session.call("latencies", first=25, count=2, pause=0.0)) == 2
             marks.wait_all()
-        assert "converge-redis" in session.ask("versions")
+        assert "converge-redis" in session.call("versions")
         with pytest.raises(SystemFailedError, match="no_such"):
-            session.ask("no_such")
+            session.call("no_such")
 
 
 def test_the_command_lists_questions_and_systems() -> None:
-    told = subprocess.run(
+    output = subprocess.run(
         [sys.executable, "-m", "bench", "list"], capture_output=True, text=True, check=True
     ).stdout
     for name in (*QUESTIONS, *SYSTEMS):
-        assert name in told
+        assert name in output

@@ -1,44 +1,44 @@
-"""arq."""
+"""The driver of arq."""
 
 from typing import Any
 
 from arq import create_pool
 from arq.connections import RedisSettings
 from arq.worker import Worker, func
-from dialogue import TEXT, AsyncClient, Marks, installed, quiet, run, run_async
+from driver_protocol import TEXT, AsyncClient, Marks, installed, quiet, run, run_async
 
 POLL_SECONDS = 0.01
 
 
 class Arq(AsyncClient):
-    """Jobs in Redis."""
+    """The client of arq."""
 
     async def open(self) -> None:
         """Connect."""
         self._pool = await create_pool(RedisSettings.from_dsn(self.url))
 
     async def one(self, number: int) -> Any:
-        """One `enqueue_job`."""
+        """Submit with `enqueue_job`."""
         return await self._pool.enqueue_job("handle", number, TEXT)
 
     async def result(self, submitted: Any) -> Any:
-        """By polling."""
+        """Wait by polling."""
         return await submitted.result(timeout=30, poll_delay=POLL_SECONDS)
 
     async def count_finished(self) -> int:
-        """The keys of results."""
+        """Count the keys of results."""
         finished = 0
         async for _ in self._pool.scan_iter("arq:result:*", count=10000):
             finished += 1
         return finished
 
     def versions(self) -> dict[str, str]:
-        """arq's, and redis-py's."""
+        """Return the versions of arq and redis-py."""
         return installed("arq", "redis", "hiredis")
 
 
 def work(url: str, marks: Marks, concurrency: int) -> None:
-    """One worker."""
+    """Run a worker."""
 
     async def handle(_context: Any, number: int, text: str) -> int:
         marks.mark(number)

@@ -1,10 +1,10 @@
-"""BullMQ for Python."""
+"""The driver of BullMQ for Python."""
 
 import asyncio
 from typing import Any
 
 from bullmq import Queue, QueueEvents, Worker
-from dialogue import TEXT, AsyncClient, Marks, installed, run, run_async
+from driver_protocol import TEXT, AsyncClient, Marks, installed, run, run_async
 
 NAME, JOBS_PER_CALL = "bench", 1000
 
@@ -14,7 +14,7 @@ def _data(number: int) -> dict[str, Any]:
 
 
 class BullMq(AsyncClient):
-    """A queue, and its events for the results."""
+    """The client of BullMQ, with queue events for results."""
 
     async def open(self) -> None:
         """Connect."""
@@ -33,17 +33,17 @@ class BullMq(AsyncClient):
         self._events.on("completed", on_completed)
 
     async def one(self, number: int) -> Any:
-        """One `add`."""
+        """Submit with `add`."""
         return await self._queue.add("task", _data(number), {})
 
     async def many(self, numbers: range) -> None:
-        """`addBulk`."""
+        """Submit with `addBulk`."""
         for start in range(0, len(numbers), JOBS_PER_CALL):
-            part = numbers[start : start + JOBS_PER_CALL]
-            await self._queue.addBulk([{"name": "task", "data": _data(number)} for number in part])
+            batch = numbers[start : start + JOBS_PER_CALL]
+            await self._queue.addBulk([{"name": "task", "data": _data(number)} for number in batch])
 
     def latencies(self, first: int, count: int, pause: float) -> list[float]:
-        """With a listener, which the other questions do without."""
+        """Listen to queue events first, which only this method needs."""
 
         async def listening() -> None:
             if self._events is None:
@@ -54,21 +54,21 @@ class BullMq(AsyncClient):
         return super().latencies(first, count, pause)
 
     async def result(self, submitted: Any) -> Any:
-        """By the event."""
+        """Wait for the event."""
         future = self._waiting.setdefault(submitted.id, asyncio.get_running_loop().create_future())
         return int(await asyncio.wait_for(future, 30))
 
     async def count_finished(self) -> int:
-        """The set of completed jobs."""
+        """Count the completed jobs."""
         return int(await self._queue.getCompletedCount())
 
     def versions(self) -> dict[str, str]:
-        """BullMQ's, and redis-py's."""
+        """Return the versions of BullMQ and redis-py."""
         return installed("bullmq", "redis")
 
 
 def work(url: str, marks: Marks, concurrency: int) -> None:
-    """One worker."""
+    """Run a worker."""
 
     async def handle(job: Any, _token: str) -> int:
         number: int = job.data["number"]

@@ -1,4 +1,4 @@
-// BullMQ on Node.js: the dialogue of dialogue.py, in JavaScript.
+// BullMQ on Node.js: the protocol of driver_protocol.py, in JavaScript.
 
 const fs = require('node:fs');
 const readline = require('node:readline');
@@ -9,7 +9,7 @@ const JOBS_PER_CALL = 1000;
 const TEXT = 'x'.repeat(180);
 
 const now = () => performance.now() / 1000;
-const tell = (message) => process.stdout.write(JSON.stringify(message) + '\n');
+const send = (message) => process.stdout.write(JSON.stringify(message) + '\n');
 const data = (number) => ({ number, text: TEXT });
 
 class Client {
@@ -19,15 +19,15 @@ class Client {
   }
 
   async submit({ first, count }) {
-    const begun = now();
+    const started = now();
     for (let number = first; number < first + count; number += 1) {
       await this.queue.add('task', data(number));
     }
-    return now() - begun;
+    return now() - started;
   }
 
   async submit_bulk({ first, count }) {
-    const begun = now();
+    const started = now();
     for (let start = first; start < first + count; start += JOBS_PER_CALL) {
       const jobs = [];
       for (let number = start; number < Math.min(start + JOBS_PER_CALL, first + count); number += 1) {
@@ -35,7 +35,7 @@ class Client {
       }
       await this.queue.addBulk(jobs);
     }
-    return now() - begun;
+    return now() - started;
   }
 
   async finished() {
@@ -49,10 +49,10 @@ class Client {
     }
     const seconds = [];
     for (let number = first; number < first + count; number += 1) {
-      const begun = now();
+      const started = now();
       const job = await this.queue.add('task', data(number));
       const result = await job.waitUntilFinished(this.events, 30000);
-      seconds.push(now() - begun);
+      seconds.push(now() - started);
       if (result !== number) {
         throw new Error(`task ${number} came back as ${result}`);
       }
@@ -72,19 +72,19 @@ class Client {
 async function answer(connection) {
   const client = new Client(connection);
   await client.queue.waitUntilReady();
-  tell({ ready: true });
+  send({ ready: true });
   for await (const line of readline.createInterface({ input: process.stdin })) {
-    const { do: verb, ...request } = JSON.parse(line);
+    const { method, ...request } = JSON.parse(line);
     try {
-      tell({ result: await client[verb](request) });
+      send({ result: await client[method](request) });
     } catch (error) {
-      tell({ error: String(error) });
+      send({ error: String(error) });
     }
   }
   process.exit(0);
 }
 
-// Marks are written once a turn of the event loop: what is measured is the queue.
+// Write the marks once per turn of the event loop, so that only the queue is measured.
 function marker(path) {
   const file = fs.openSync(path, 'r+');
   let waiting = [];

@@ -1,10 +1,10 @@
-"""celery."""
+"""The driver of celery."""
 
 from typing import Any
 
 import redis
 from celery import Celery, group
-from dialogue import TEXT, Client, Marks, check, count_keys, installed, quiet, run, sequence, timed
+from driver_protocol import TEXT, Client, Marks, check, count_keys, installed, quiet, run, sequence, timed
 
 
 def _app(url: str, handle: Any) -> tuple[Any, Any]:
@@ -13,20 +13,20 @@ def _app(url: str, handle: Any) -> tuple[Any, Any]:
     return app, app.task(handle, name="handle")
 
 
-def _never(number: int, text: str) -> int:
+def _not_run_here(number: int, text: str) -> int:
     raise AssertionError("the client runs no task")
 
 
 class CeleryClient(Client):
-    """An app with a backend in Redis."""
+    """The client of celery, with results in Redis."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
-        self._app, self._task = _app(url, _never)
+        self._app, self._task = _app(url, _not_run_here)
         self._client = redis.Redis.from_url(url)
 
     def submit(self, first: int, count: int) -> float:
-        """One `delay` each."""
+        """Submit with `delay`."""
 
         def submit() -> None:
             for number in range(first, first + count):
@@ -35,21 +35,21 @@ class CeleryClient(Client):
         return timed(submit)
 
     def submit_bulk(self, first: int, count: int) -> float:
-        """A group of 1000 at a time."""
+        """Submit in groups of 1000."""
 
         def submit() -> None:
             for start in range(first, first + count, 1000):
-                part = range(start, min(start + 1000, first + count))
-                group(self._task.s(number, TEXT) for number in part).apply_async()
+                batch = range(start, min(start + 1000, first + count))
+                group(self._task.s(number, TEXT) for number in batch).apply_async()
 
         return timed(submit)
 
     def finished(self) -> int:
-        """The keys of results."""
+        """Count the keys of results."""
         return count_keys(self._client, "celery-task-meta-*")
 
     def latencies(self, first: int, count: int, pause: float) -> list[float]:
-        """By its messages."""
+        """Wait with `get`."""
 
         def one(number: int) -> None:
             check(number, self._task.delay(number, TEXT).get(timeout=30))
@@ -57,12 +57,12 @@ class CeleryClient(Client):
         return sequence(one, first, count, pause)
 
     def versions(self) -> dict[str, str]:
-        """celery's, and redis-py's."""
+        """Return the versions of celery, kombu and redis-py."""
         return installed("celery", "kombu", "redis", "hiredis")
 
 
 def work(url: str, marks: Marks, concurrency: int) -> None:
-    """One worker with a pool of threads."""
+    """Run a worker with a thread pool."""
 
     def handle(number: int, text: str) -> int:
         marks.mark(number)
@@ -70,9 +70,9 @@ def work(url: str, marks: Marks, concurrency: int) -> None:
 
     quiet()
     app, _ = _app(url, handle)
-    without = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
+    options = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
     app.worker_main(
-        ["worker", "--pool=threads", f"--concurrency={concurrency}", "--loglevel=ERROR", *without]
+        ["worker", "--pool=threads", f"--concurrency={concurrency}", "--loglevel=ERROR", *options]
     )
 
 

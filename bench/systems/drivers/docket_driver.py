@@ -1,18 +1,18 @@
-"""docket."""
+"""The driver of docket."""
 
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import Any
 
 import redis
-from dialogue import TEXT, AsyncClient, Marks, count_keys, in_parts, installed, quiet, run, run_async
 from docket import Docket, Worker
+from driver_protocol import TEXT, AsyncClient, Marks, count_keys, in_batches, installed, quiet, run, run_async
 
 REDELIVERY_SECONDS = 2
 
 
 class DocketClient(AsyncClient):
-    """A docket."""
+    """The client of docket."""
 
     async def open(self) -> None:
         """Connect."""
@@ -26,28 +26,28 @@ class DocketClient(AsyncClient):
         self._client = redis.Redis.from_url(self.url)
 
     async def one(self, number: int) -> Any:
-        """One `add`."""
+        """Submit with `add`."""
         return await self._docket.add(self._handle)(number, TEXT)
 
     async def many(self, numbers: range) -> None:
-        """It has no call for many: 100 calls at a time."""
-        await in_parts(self.one, numbers)
+        """Submit 100 tasks in concurrent calls: there is no bulk call."""
+        await in_batches(self.one, numbers)
 
     async def result(self, submitted: Any) -> Any:
-        """By its channel."""
+        """Wait with `get_result`."""
         return await submitted.get_result(timeout=timedelta(seconds=30))
 
     async def count_finished(self) -> int:
-        """The keys of results."""
+        """Count the keys of results."""
         return count_keys(self._client, "*:results:*")
 
     def versions(self) -> dict[str, str]:
-        """docket's, and redis-py's."""
+        """Return the versions of docket and redis-py."""
         return installed("pydocket", "redis", "hiredis")
 
 
 def work(url: str, marks: Marks, concurrency: int) -> None:
-    """One worker."""
+    """Run a worker."""
 
     async def handle(number: int, text: str) -> int:
         marks.mark(number)

@@ -1,14 +1,14 @@
-"""dramatiq."""
+"""The driver of dramatiq."""
 
 import signal
 import threading
 from typing import Any
 
 import dramatiq
-from dialogue import TEXT, Client, Marks, check, count_keys, installed, quiet, run, sequence, timed
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.results import Results
 from dramatiq.results.backends import RedisBackend
+from driver_protocol import TEXT, Client, Marks, check, count_keys, installed, quiet, run, sequence, timed
 
 
 def _actor(url: str, handle: Any) -> tuple[Any, Any]:
@@ -18,19 +18,19 @@ def _actor(url: str, handle: Any) -> tuple[Any, Any]:
     return broker, dramatiq.actor(handle, actor_name="handle", store_results=True)
 
 
-def _never(number: int, text: str) -> int:
+def _not_run_here(number: int, text: str) -> int:
     raise AssertionError("the client runs no task")
 
 
 class Dramatiq(Client):
-    """A broker with stored results."""
+    """The client of dramatiq, with stored results."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
-        self._broker, self._actor = _actor(url, _never)
+        self._broker, self._actor = _actor(url, _not_run_here)
 
     def submit(self, first: int, count: int) -> float:
-        """One `send` each."""
+        """Submit with `send`."""
 
         def submit() -> None:
             for number in range(first, first + count):
@@ -39,12 +39,12 @@ class Dramatiq(Client):
         return timed(submit)
 
     def finished(self) -> int:
-        """The results: all keys but the broker's."""
+        """Count the results: all keys except those of the broker."""
         client = self._broker.client
         return int(client.dbsize()) - count_keys(client, "dramatiq:*")
 
     def latencies(self, first: int, count: int, pause: float) -> list[float]:
-        """By its blocking pop."""
+        """Wait with a blocking pop."""
 
         def one(number: int) -> None:
             check(number, self._actor.send(number, TEXT).get_result(block=True, timeout=30000))
@@ -52,12 +52,12 @@ class Dramatiq(Client):
         return sequence(one, first, count, pause)
 
     def versions(self) -> dict[str, str]:
-        """dramatiq's, and redis-py's."""
+        """Return the versions of dramatiq and redis-py."""
         return installed("dramatiq", "redis", "hiredis")
 
 
 def work(url: str, marks: Marks, concurrency: int) -> None:
-    """One worker with threads."""
+    """Run a worker with threads."""
 
     def handle(number: int, text: str) -> int:
         marks.mark(number)

@@ -1,8 +1,8 @@
-"""huey."""
+"""The driver of huey."""
 
 from typing import Any
 
-from dialogue import TEXT, Client, Marks, check, installed, quiet, run, sequence, timed
+from driver_protocol import TEXT, Client, Marks, check, installed, quiet, run, sequence, timed
 from huey import RedisHuey
 
 
@@ -11,19 +11,19 @@ def _huey(url: str, handle: Any) -> tuple[Any, Any]:
     return huey, huey.task(name="handle")(handle)
 
 
-def _never(number: int, text: str) -> int:
+def _not_run_here(number: int, text: str) -> int:
     raise AssertionError("the client runs no task")
 
 
 class Huey(Client):
-    """A list in Redis."""
+    """The client of huey."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
-        self._huey, self._handle = _huey(url, _never)
+        self._huey, self._handle = _huey(url, _not_run_here)
 
     def submit(self, first: int, count: int) -> float:
-        """One call each."""
+        """Submit with a call of the task."""
 
         def submit() -> None:
             for number in range(first, first + count):
@@ -32,11 +32,11 @@ class Huey(Client):
         return timed(submit)
 
     def finished(self) -> int:
-        """The hash of results."""
+        """Count the stored results."""
         return int(self._huey.storage.result_store_size())
 
     def latencies(self, first: int, count: int, pause: float) -> list[float]:
-        """By its blocking pop."""
+        """Wait with a blocking pop."""
 
         def one(number: int) -> None:
             check(number, self._handle(number, TEXT).get(blocking=True, timeout=30))
@@ -44,12 +44,12 @@ class Huey(Client):
         return sequence(one, first, count, pause)
 
     def versions(self) -> dict[str, str]:
-        """huey's, and redis-py's."""
+        """Return the versions of huey and redis-py."""
         return installed("huey", "redis", "hiredis")
 
 
 def work(url: str, marks: Marks, concurrency: int) -> None:
-    """One consumer with threads."""
+    """Run a consumer with threads."""
 
     def handle(number: int, text: str) -> int:
         marks.mark(number)

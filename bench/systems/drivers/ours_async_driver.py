@@ -1,6 +1,6 @@
-"""converge-redis on asyncio."""
+"""The driver of converge-redis on asyncio."""
 
-from dialogue import TEXT, AsyncClient, installed, run
+from driver_protocol import TEXT, AsyncClient, installed, run
 from ours_driver import LEASE_SECONDS, work
 
 from converge_redis import AsyncRedisStore, AsyncTaskManager, Task
@@ -11,9 +11,9 @@ def _task(number: int) -> Task:
 
 
 class OursAsync(AsyncClient):
-    """Awaited calls."""
+    """The asyncio client of converge-redis."""
 
-    uses_uvloop = False  # its calls one after the other are quicker without
+    uses_uvloop = False  # sequential calls are faster without it
 
     async def open(self) -> None:
         """Connect."""
@@ -21,24 +21,24 @@ class OursAsync(AsyncClient):
         self._manager = AsyncTaskManager(await store.open())
 
     async def one(self, number: int) -> str:
-        """One `submit`."""
+        """Submit with `submit`."""
         return await self._manager.submit(_task(number))
 
     async def many(self, numbers: range) -> None:
-        """One `submit_many`."""
+        """Submit with `submit_many`."""
         await self._manager.submit_many(map(_task, numbers))
 
     async def both(self, number: int) -> object:
-        """By `submit_and_wait`."""
+        """Submit and wait with `submit_and_wait`."""
         task = await self._manager.submit_and_wait(_task(number), 30.0)
         return task and task.result
 
     async def count_finished(self) -> int:
-        """Completed tasks."""
+        """Count the completed tasks."""
         return (await self._manager.counts())["completed"]
 
     def versions(self) -> dict[str, str]:
-        """Ours, and redis-py's."""
+        """Return the versions of converge-redis and redis-py."""
         return installed("converge-redis", "redis", "hiredis")
 
 

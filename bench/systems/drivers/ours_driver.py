@@ -1,6 +1,6 @@
-"""converge-redis, blocking calls."""
+"""The driver of converge-redis with blocking calls."""
 
-from dialogue import TEXT, Client, Marks, check, installed, run, sequence, timed
+from driver_protocol import TEXT, Client, Marks, check, installed, run, sequence, timed
 
 from converge_redis import RedisStore, Task, TaskManager, Worker
 
@@ -12,14 +12,14 @@ def _task(number: int) -> Task:
 
 
 class Ours(Client):
-    """Blocking calls, one connection."""
+    """The blocking client of converge-redis."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
         self._manager = TaskManager(RedisStore.from_url(url, claim_ttl_sec=LEASE_SECONDS).open())
 
     def submit(self, first: int, count: int) -> float:
-        """One `submit` each."""
+        """Submit with `submit`."""
 
         def submit() -> None:
             for number in range(first, first + count):
@@ -28,29 +28,29 @@ class Ours(Client):
         return timed(submit)
 
     def submit_bulk(self, first: int, count: int) -> float:
-        """One `submit_many`."""
+        """Submit with `submit_many`."""
         return timed(lambda: self._manager.submit_many(_task(n) for n in range(first, first + count)))
 
     def finished(self) -> int:
-        """Completed tasks."""
+        """Count the completed tasks."""
         return self._manager.counts()["completed"]
 
     def latencies(self, first: int, count: int, pause: float) -> list[float]:
-        """`submit_and_wait`."""
+        """Submit and wait with `submit_and_wait`."""
 
         def one(number: int) -> None:
-            found = self._manager.submit_and_wait(_task(number), 30.0)
-            check(number, found and found.result)
+            task = self._manager.submit_and_wait(_task(number), 30.0)
+            check(number, task and task.result)
 
         return sequence(one, first, count, pause)
 
     def versions(self) -> dict[str, str]:
-        """Ours, and redis-py's."""
+        """Return the versions of converge-redis and redis-py."""
         return installed("converge-redis", "redis", "hiredis")
 
 
 def work(url: str, marks: Marks, concurrency: int) -> None:
-    """One `Worker` with a coroutine function as its handler."""
+    """Run a `Worker` with a coroutine function as handler."""
 
     async def handle(task: Task) -> int:
         number: int = task.inputs["number"]

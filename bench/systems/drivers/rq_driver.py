@@ -1,10 +1,10 @@
-"""rq."""
+"""The driver of rq."""
 
 import sys
 from typing import Any
 
 import redis
-from dialogue import TEXT, Client, Marks, check, installed, quiet, run, sequence, timed
+from driver_protocol import TEXT, Client, Marks, check, installed, quiet, run, sequence, timed
 from rq import Queue, SimpleWorker
 from rq.results import Result
 
@@ -13,7 +13,7 @@ _marks: list[Marks] = []
 
 
 def handle(number: int, text: str) -> int:
-    """The task; the worker imports this file to find it."""
+    """Handle a task; the worker imports this file to find the function."""
     if not _marks:
         _marks.append(Marks(sys.argv[3]))
     _marks[0].mark(number)
@@ -21,14 +21,14 @@ def handle(number: int, text: str) -> int:
 
 
 class Rq(Client):
-    """A queue of jobs."""
+    """The client of rq."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
         self._queue = Queue(connection=redis.Redis.from_url(url))
 
     def submit(self, first: int, count: int) -> float:
-        """One `enqueue` each."""
+        """Submit with `enqueue`."""
 
         def submit() -> None:
             for number in range(first, first + count):
@@ -37,7 +37,7 @@ class Rq(Client):
         return timed(submit)
 
     def submit_bulk(self, first: int, count: int) -> float:
-        """`enqueue_many`."""
+        """Submit with `enqueue_many`."""
 
         def submit() -> None:
             jobs: list[Any] = [
@@ -50,26 +50,26 @@ class Rq(Client):
         return timed(submit)
 
     def finished(self) -> int:
-        """The registry of finished jobs."""
+        """Count the finished jobs in their registry."""
         return int(self._queue.finished_job_registry.get_job_count(cleanup=False))
 
     def latencies(self, first: int, count: int, pause: float) -> list[float]:
-        """By its blocking read of the result."""
+        """Wait with a blocking read of the result."""
 
         def one(number: int) -> None:
             job = self._queue.enqueue(FUNCTION, number, TEXT, result_ttl=3600)
-            found = Result.fetch_latest(job, timeout=30)
-            check(number, found and found.return_value)
+            result = Result.fetch_latest(job, timeout=30)
+            check(number, result and result.return_value)
 
         return sequence(one, first, count, pause)
 
     def versions(self) -> dict[str, str]:
-        """rq's, and redis-py's."""
+        """Return the versions of rq and redis-py."""
         return installed("rq", "redis", "hiredis")
 
 
 def work(url: str, _marks: Marks, _concurrency: int) -> None:
-    """One worker that does not fork."""
+    """Run a worker that does not fork."""
     quiet()
     worker = SimpleWorker(["default"], connection=redis.Redis.from_url(url))
     worker.work(logging_level="ERROR")

@@ -1,16 +1,16 @@
-"""SAQ."""
+"""The driver of SAQ."""
 
 import contextlib
 from typing import Any
 
-from dialogue import TEXT, AsyncClient, Marks, in_parts, installed, quiet, run, run_async
+from driver_protocol import TEXT, AsyncClient, Marks, in_batches, installed, quiet, run, run_async
 from saq import Queue, Worker
 
 NAME = "bench"
 
 
 class Saq(AsyncClient):
-    """A queue in Redis."""
+    """The client of SAQ."""
 
     async def open(self) -> None:
         """Connect."""
@@ -18,34 +18,34 @@ class Saq(AsyncClient):
         await self._queue.connect()
 
     async def one(self, number: int) -> Any:
-        """One `enqueue`."""
+        """Submit with `enqueue`."""
         return await self._queue.enqueue("handle", number=number, text=TEXT)
 
     async def many(self, numbers: range) -> None:
-        """It has no call for many: 100 calls at a time."""
-        await in_parts(self.one, numbers)
+        """Submit 100 tasks in concurrent calls: there is no bulk call."""
+        await in_batches(self.one, numbers)
 
     async def result(self, submitted: Any) -> Any:
-        """By its message; `refresh` can miss one, so that it looks again after half a second."""
+        """Wait for the message; `refresh` can miss it, so repeat it after half a second."""
         while not submitted.completed:
             with contextlib.suppress(TimeoutError):
                 await submitted.refresh(0.5)
         return submitted.result
 
     async def count_finished(self) -> int:
-        """All jobs, less those that it counts as incomplete."""
+        """Count all jobs, without the incomplete ones."""
         jobs = 0
         async for _ in self._queue.redis.scan_iter(f"saq:job:{NAME}:*", count=10000):
             jobs += 1
         return jobs - int(await self._queue.count("incomplete"))
 
     def versions(self) -> dict[str, str]:
-        """SAQ's, and redis-py's."""
+        """Return the versions of SAQ and redis-py."""
         return installed("saq", "redis", "hiredis")
 
 
 def work(url: str, marks: Marks, concurrency: int) -> None:
-    """One worker."""
+    """Run a worker."""
 
     async def handle(_context: Any, *, number: int, text: str) -> int:
         marks.mark(number)

@@ -1,14 +1,14 @@
-"""streaQ."""
+"""The driver of streaQ."""
 
 from contextlib import AsyncExitStack
 from typing import Any
 
-from dialogue import TEXT, AsyncClient, Marks, installed, quiet, run
+from driver_protocol import TEXT, AsyncClient, Marks, installed, quiet, run
 from streaq import Worker
 
 
 class Streaq(AsyncClient):
-    """Its worker is also its client."""
+    """The client of streaQ, which is a worker."""
 
     async def open(self) -> None:
         """Connect."""
@@ -22,33 +22,33 @@ class Streaq(AsyncClient):
         await AsyncExitStack().enter_async_context(worker)
 
     async def one(self, number: int) -> Any:
-        """One `enqueue`."""
+        """Submit with `enqueue`."""
         return await self._task.enqueue(number, TEXT)
 
     async def many(self, numbers: range) -> None:
-        """`enqueue_many`."""
+        """Submit with `enqueue_many`."""
         for start in range(0, len(numbers), 1000):
-            part = numbers[start : start + 1000]
-            await self._worker.enqueue_many([self._task.enqueue(number, TEXT) for number in part])
+            batch = numbers[start : start + 1000]
+            await self._worker.enqueue_many([self._task.enqueue(number, TEXT) for number in batch])
 
     async def result(self, submitted: Any) -> Any:
-        """By its channel."""
+        """Wait with `result`."""
         return (await submitted.result(30)).result
 
     async def count_finished(self) -> int:
-        """The keys of results."""
+        """Count the keys of results."""
         finished = 0
         async for _ in self._worker.redis.scan_iter(match="streaq:*:task:results:*", count=10000):
             finished += 1
         return finished
 
     def versions(self) -> dict[str, str]:
-        """streaQ's, and coredis's."""
+        """Return the versions of streaQ and coredis."""
         return installed("streaq", "coredis")
 
 
 def work(url: str, marks: Marks, concurrency: int) -> None:
-    """One worker."""
+    """Run a worker."""
     worker = Worker(redis_url=url, queue_name="bench", concurrency=concurrency)
 
     @worker.task(name="handle", ttl=3600)

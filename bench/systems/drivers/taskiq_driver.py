@@ -1,9 +1,9 @@
-"""taskiq with taskiq-redis."""
+"""The driver of taskiq with taskiq-redis."""
 
 from typing import Any
 
 import redis
-from dialogue import TEXT, AsyncClient, Marks, count_keys, installed, quiet, run, run_async
+from driver_protocol import TEXT, AsyncClient, Marks, count_keys, installed, quiet, run, run_async
 from taskiq.api import run_receiver_task
 from taskiq_redis import ListQueueBroker, RedisAsyncResultBackend
 
@@ -15,39 +15,39 @@ def _broker(url: str) -> Any:
 
 
 class Taskiq(AsyncClient):
-    """A list broker, and its results."""
+    """The client of taskiq, with a list broker."""
 
     async def open(self) -> None:
         """Connect."""
         broker = _broker(self.url)
 
-        async def never(number: int, text: str) -> int:
+        async def not_run_here(number: int, text: str) -> int:
             raise AssertionError("the client runs no task")
 
-        self._task = broker.register_task(never, task_name="handle")
+        self._task = broker.register_task(not_run_here, task_name="handle")
         await broker.startup()
         self._client = redis.Redis.from_url(self.url)
 
     async def one(self, number: int) -> Any:
-        """One `kiq`."""
+        """Submit with `kiq`."""
         return await self._task.kiq(number, TEXT)
 
     async def result(self, submitted: Any) -> Any:
-        """By polling."""
-        found = await submitted.wait_result(check_interval=POLL_SECONDS, timeout=30)
-        return found.return_value
+        """Wait by polling."""
+        result = await submitted.wait_result(check_interval=POLL_SECONDS, timeout=30)
+        return result.return_value
 
     async def count_finished(self) -> int:
-        """The keys of results."""
+        """Count the keys of results."""
         return count_keys(self._client, "result:*")
 
     def versions(self) -> dict[str, str]:
-        """taskiq's, and redis-py's."""
+        """Return the versions of taskiq, taskiq-redis and redis-py."""
         return installed("taskiq", "taskiq-redis", "redis", "hiredis")
 
 
 def work(url: str, marks: Marks, concurrency: int) -> None:
-    """One receiver."""
+    """Run a receiver."""
 
     async def handle(number: int, text: str) -> int:
         marks.mark(number)

@@ -1,4 +1,4 @@
-"""What do single verbs cost, and what does each promise add?"""
+"""The cost of single calls, and of each guarantee."""
 
 import asyncio
 import contextlib
@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from bench.questions.question import Measure, Measured, Metric, Question, Settings
+from bench.questions.question import Measure, Measurement, Metric, Question, Settings
 from converge_redis import (
     AsyncRedisStore,
     AsyncTaskManager,
@@ -26,7 +26,7 @@ INPUTS = {"text": "x" * 190}
 
 @contextlib.contextmanager
 def claiming(settings: Settings) -> Iterator[Measure]:
-    """Claim and report, one by one."""
+    """Measure claim and report, one by one."""
     count = settings.tasks(TASKS)
 
     def blocking(url: str) -> float:
@@ -38,15 +38,15 @@ def claiming(settings: Settings) -> Iterator[Measure]:
             async with AsyncRedisStore.from_url(url) as store:
                 manager = AsyncTaskManager(store)
                 await manager.submit_many(Task(inputs=INPUTS) for _ in range(count))
-                begun = time.perf_counter()
+                started = time.perf_counter()
                 for _ in range(count):
                     (task,) = await manager.claim_next("agent")
                     await manager.report("agent", task.id, 1, claim_token=task.claim_token)
-                return time.perf_counter() - begun
+                return time.perf_counter() - started
 
         return asyncio.run(run())
 
-    def measure(name: str) -> Measured:
+    def measure(name: str) -> Measurement:
         with settings.server() as server:
             return {"rate": count / (blocking if name == "blocking" else on_asyncio)(server.url)}
 
@@ -58,21 +58,21 @@ def _cycles(
     count: int,
     *,
     with_token: bool = True,
-    around: Callable[[Task], Any] = lambda _task: None,
-    after: Callable[[Task], Any] = lambda _task: None,
+    after_claim: Callable[[Task], Any] = lambda _task: None,
+    after_report: Callable[[Task], Any] = lambda _task: None,
 ) -> float:
-    """Submit tasks, then claim and report them one by one; return the seconds of the latter."""
+    """Submit tasks, then claim and report them one by one; return the seconds of claims and reports."""
     manager.submit_many(Task(inputs=INPUTS) for _ in range(count))
-    begun = time.perf_counter()
+    started = time.perf_counter()
     for _ in range(count):
         (task,) = manager.claim_next("agent")
-        around(task)
+        after_claim(task)
         manager.report("agent", task.id, 1, claim_token=task.claim_token if with_token else None)
-        after(task)
-    return time.perf_counter() - begun
+        after_report(task)
+    return time.perf_counter() - started
 
 
-class _Counting:
+class _CountingMetrics:
     def __init__(self) -> None:
         self.calls = 0
 
@@ -84,26 +84,26 @@ class _Counting:
 
 
 @contextlib.contextmanager
-def promising(settings: Settings) -> Iterator[Measure]:
-    """Claim and report with and without each promise."""
+def guarantees(settings: Settings) -> Iterator[Measure]:
+    """Measure claim and report with and without each guarantee."""
     count = settings.tasks(TASKS)
 
-    def measure(name: str) -> Measured:
+    def measure(name: str) -> Measurement:
         ttl = None if name in {"neither lease nor token", "token"} else 30.0
         with settings.server() as server, RedisStore.from_url(server.url, claim_ttl_sec=ttl) as store:
             manager = TaskManager(store)
-            if name == "lease, token, a keeper":
+            if name == "lease, token, claim keeper":
                 with ClaimKeeper(store) as keeper:
                     seconds = _cycles(
                         manager,
                         count,
-                        around=lambda task: keeper.keep(task, time.monotonic()),
-                        after=keeper.discard,
+                        after_claim=lambda task: keeper.keep(task, time.monotonic()),
+                        after_report=keeper.discard,
                     )
             elif name == "lease, token, running":
-                seconds = _cycles(manager, count, around=lambda task: manager.start("agent", task.id))
+                seconds = _cycles(manager, count, after_claim=lambda task: manager.start("agent", task.id))
             elif name == "lease, token, metrics":
-                counting: Any = _Counting()
+                counting: Any = _CountingMetrics()
                 metrics: CoordinationMetrics = counting
                 seconds = _cycles(TaskManager(store, coordination_metrics=metrics), count)
             else:
@@ -113,11 +113,11 @@ def promising(settings: Settings) -> Iterator[Measure]:
     yield measure
 
 
-PROMISES = (
+GUARANTEES = (
     "neither lease nor token",
     "token",
     "lease, token",
-    "lease, token, a keeper",
+    "lease, token, claim keeper",
     "lease, token, running",
     "lease, token, metrics",
 )
@@ -125,15 +125,15 @@ PROMISES = (
 
 @contextlib.contextmanager
 def protocols(settings: Settings) -> Iterator[Measure]:
-    """Bids into one auction, votes into one ballot, one by one."""
+    """Measure bids in one auction and votes in one ballot, one by one."""
     count = settings.tasks(TASKS)
 
-    def measure(name: str) -> Measured:
+    def measure(name: str) -> Measurement:
         with settings.server() as server, RedisStore.from_url(server.url) as store:
             agents = [f"agent-{number}" for number in range(count)]
             if name == "votes":
                 ballot = Ballot(store, "ballot", options=["yes", "no"])
-                act: Callable[[str], Any] = lambda agent: ballot.vote(agent, "yes")  # noqa: E731
+                call: Callable[[str], Any] = lambda agent: ballot.vote(agent, "yes")  # noqa: E731
             else:
                 english: dict[str, Any] = {"increment": 1.0, "quiet_sec": 600.0}
                 auction = (
@@ -142,11 +142,11 @@ def protocols(settings: Settings) -> Iterator[Measure]:
                     else BiddingProtocol("first_price_sealed_bid", store, "auction")
                 )
                 amounts = itertools.count(1)
-                act = lambda agent: auction.submit_bid(agent, float(next(amounts)))  # noqa: E731
-            begun = time.perf_counter()
+                call = lambda agent: auction.submit_bid(agent, float(next(amounts)))  # noqa: E731
+            started = time.perf_counter()
             for agent in agents:
-                act(agent)
-            return {"rate": count / (time.perf_counter() - begun)}
+                call(agent)
+            return {"rate": count / (time.perf_counter() - started)}
 
     yield measure
 
@@ -161,10 +161,10 @@ QUESTIONS = (
     ),
     Question(
         "promises",
-        "Claim and report of a task, by what is promised",
-        [Metric("a task", "µs", more_is_better=False)],
-        lambda _settings: PROMISES,
-        promising,
+        "Claim and report of a task, by guarantee",
+        [Metric("a task", "µs", higher_is_better=False)],
+        lambda _settings: GUARANTEES,
+        guarantees,
     ),
     Question(
         "protocols",

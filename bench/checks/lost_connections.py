@@ -1,12 +1,12 @@
-"""Does a waiter hang, or hear what is not so, while connections are killed and the server is restarted?
+"""Check that every waiter gets the right result while connections are killed and the server restarts.
 
-    python -m bench.checks.storm [--tasks 5000] [--kill-every 0.2]
+    python -m bench.checks.lost_connections [--tasks 5000] [--kill-every 0.2]
 
-Two processes of claimers work tasks off that two other processes have submitted and wait for, on asyncio.
-Meanwhile every subscribed connection is killed again and again, and once, half-way, the server is stopped and
-started anew on its append-only file. A claim whose reply is lost with the server comes back when its lease
-has run out. Exits with 1 unless every waiter was told the right end, within the
-re-read bound of its happening, every task was completed once, and the audit is clean.
+Two processes claim the tasks that two other processes submit and wait for, on asyncio. Meanwhile all
+subscribed connections are killed again and again, and half-way the server is restarted on its append-only
+file. A task whose claim got no reply is claimed again when its lease has expired. Exits with 1 unless every
+waiter gets the right result within the interval of re-reads, every task is completed once, and the audit
+finds nothing.
 """
 
 import argparse
@@ -37,16 +37,16 @@ from converge_redis.notifications.waiters import REREAD_SECONDS
 
 T = TypeVar("T")
 
-BOUND_SECONDS = REREAD_SECONDS * 1.2
+MAX_DELAY_SECONDS = REREAD_SECONDS * 1.2
 CLAIMERS = 20
-WAITERS_AT_ONCE = 500
-AWAY_SECONDS = 1.0
+CONCURRENT_WAITERS = 500
+DOWN_SECONDS = 1.0
 LEASE_SECONDS = 5.0
-"""Claims whose replies are lost in the restart, and whose callers give up, come back after so long."""
+"""After this time, tasks can be claimed again whose claims got no reply during the restart."""
 
 
-async def _persistently(call: Callable[[], Awaitable[T]]) -> T:
-    """Make a call, and make it again while the server is away."""
+async def _with_retries(call: Callable[[], Awaitable[T]]) -> T:
+    """Make a call; retry it while the server is down."""
     while True:
         try:
             return await call()
@@ -55,47 +55,47 @@ async def _persistently(call: Callable[[], Awaitable[T]]) -> T:
 
 
 async def work(url: str, name: str) -> None:
-    """Claim and report what comes."""
+    """Claim and report tasks."""
     async with AsyncRedisStore.from_url(url) as store:
         manager = AsyncTaskManager(store)
 
         async def claim(agent: str) -> None:
             while True:
-                for task in await _persistently(lambda: manager.claim_next(agent, wait=600.0)):
+                for task in await _with_retries(lambda: manager.claim_next(agent, wait=600.0)):
                     report = partial(manager.report, agent, task.id, task.id, claim_token=task.claim_token)
-                    await _persistently(report)
+                    await _with_retries(report)
 
         await asyncio.gather(*[claim(f"{name}-{number}") for number in range(CLAIMERS)])
 
 
 async def wait(url: str, tasks: int, pipe: Connection) -> None:
-    """Submit tasks, and wait for the end of each; tell how many ends were right, and the longest delay."""
+    """Submit tasks and wait for each; send the number of correct results, and the longest delay."""
     async with AsyncRedisStore.from_url(url) as store:
         manager = AsyncTaskManager(store)
-        places = asyncio.Semaphore(WAITERS_AT_ONCE)
-        right, longest = 0, 0.0
+        limit = asyncio.Semaphore(CONCURRENT_WAITERS)
+        correct, longest = 0, 0.0
 
-        async def follow() -> None:
-            nonlocal right, longest
-            async with places:
+        async def submit_and_wait() -> None:
+            nonlocal correct, longest
+            async with limit:
                 task = Task(constraints={"claim_ttl_sec": LEASE_SECONDS})
-                await _persistently(lambda: manager.submit(task))
-                ended = await _persistently(lambda: manager.wait_until_done(task.id, None))
+                await _with_retries(lambda: manager.submit(task))
+                ended = await _with_retries(lambda: manager.wait_until_done(task.id, None))
                 if ended is not None and ended.state is TaskState.COMPLETED and ended.result == task.id:
-                    right += 1
+                    correct += 1
                     longest = max(longest, time.time() - (ended.finished_at or 0))
 
-        await asyncio.gather(*[follow() for _ in range(tasks)])
-        pipe.send((right, longest))
+        await asyncio.gather(*[submit_and_wait() for _ in range(tasks)])
+        pipe.send((correct, longest))
 
 
 def run(part: Callable[..., Any], *args: Any) -> None:
-    """Be one process."""
+    """Run a coroutine function in a process."""
     asyncio.run(part(*args))
 
 
 def main() -> int:
-    """Raise the storm; return the exit code."""
+    """Run the check; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--tasks", type=int, default=5000)
     parser.add_argument("--kill-every", type=float, default=0.2)
@@ -125,12 +125,12 @@ def main() -> int:
                         done = TaskManager(store).counts()["completed"]
                 if not restarts and done >= options.tasks // 2:
                     server.stop()
-                    time.sleep(AWAY_SECONDS)
+                    time.sleep(DOWN_SECONDS)
                     server = EmbeddedServer(
                         data_dir=Path(folder), appendfsync="always", port=_port(url)
                     ).start()
                     restarts += 1
-            told = [near.recv() for near, _ in pipes]
+            reports = [near.recv() for near, _ in pipes]
             with RedisStore.from_url(url) as store:
                 manager = TaskManager(store)
                 completed, violations = manager.counts()["completed"], len(manager.audit())
@@ -139,14 +139,16 @@ def main() -> int:
                 process.kill()
                 process.join()
             server.stop()
-    right, longest = sum(count for count, _ in told), max(delay for _, delay in told)
+    correct, longest = sum(count for count, _ in reports), max(delay for _, delay in reports)
     print(
-        f"{kills} subscribed connections killed, {restarts} restart: {right} of {options.tasks} waiters told "
-        f"the right end, at the latest {longest:.2f} s after it (bound: {BOUND_SECONDS:.0f} s); "
+        f"{kills} subscribed connections killed, {restarts} restart: {correct} of {options.tasks} waiters "
+        f"got the right result, after at most {longest:.2f} s (limit: {MAX_DELAY_SECONDS:.0f} s); "
         f"{completed} tasks completed, {violations} violations"
     )
-    good = right == completed == options.tasks and longest <= BOUND_SECONDS and restarts and not violations
-    return 0 if good else 1
+    passed = (
+        correct == completed == options.tasks and longest <= MAX_DELAY_SECONDS and restarts and not violations
+    )
+    return 0 if passed else 1
 
 
 def _free_port() -> int:

@@ -1,15 +1,15 @@
-"""What every Python driver has in common: the dialogue with the harness, and the marks of finished tasks.
+"""The protocol of drivers: requests and answers in lines of JSON, and the marks of handled tasks.
 
-A driver is one file that runs inside the environment of its system, and imports nothing but that system:
+A driver is one file that runs in the environment of its system, and imports only that system and this module:
 
-    python <driver>.py client <url>                              answers requests, a line of JSON each
+    python <driver>.py client <url>                              answers requests, one line of JSON each
     python <driver>.py worker <url> <marks> <concurrency>        works until SIGTERM
 
-A request is ``{"do": "submit", "first": 0, "count": 10}``, with a method of `Client` and its arguments; the
-answer is ``{"result": …}`` or ``{"error": "…"}``, and ``{"ready": true}`` comes first.
+A request is ``{"method": "submit", "first": 0, "count": 10}``: a method of `Client` and its arguments. The
+answer is ``{"result": …}`` or ``{"error": "…"}``. The first line of output is ``{"ready": true}``.
 
-The worker's handler gets a task's number and its text, marks the byte of that number in the file `marks`, and
-returns the number. That is all that it does: what is measured is the queue.
+The worker's handler gets the number and the text of a task, sets the byte of that number in the file `marks`,
+and returns the number. It does nothing else, so that only the queue is measured.
 """
 
 import asyncio
@@ -24,14 +24,14 @@ from pathlib import Path
 from typing import Any
 
 TEXT = "x" * 180
-"""With the task's number and both names, a payload of about 200 bytes."""
+"""A payload of about 200 bytes, with the task's number and both names."""
 
 
 class Client:
-    """What the harness asks of a system; every method is measured, or asked after the measurement.
+    """The methods of a system that a session calls.
 
     Args:
-        url: The server, as ``redis://127.0.0.1:<port>/0``.
+        url: The server's URL: ``redis://127.0.0.1:<port>/0``.
     """
 
     def __init__(self, url: str) -> None:
@@ -42,27 +42,24 @@ class Client:
         raise NotImplementedError
 
     def submit_bulk(self, first: int, count: int) -> float | None:
-        """Submit tasks in the system's own way for many; return the seconds. None: it has none."""
+        """Submit tasks with the bulk call of the system; return the seconds. None: there is no such call."""
         return None
 
     def finished(self) -> int:
-        """Return how many tasks have a result, or another record that they are done, on the server."""
+        """Return how many tasks have a result, or another record of their end, on the server."""
         raise NotImplementedError
 
     def latencies(self, first: int, count: int, pause: float) -> list[float]:
-        """Submit a task, and wait for its result, `count` times; return the seconds that each took.
-
-        Between two of them pass `pause` seconds.
-        """
+        """Submit a task and wait for its result, `count` times with pauses; return the seconds of each."""
         raise NotImplementedError
 
     def versions(self) -> dict[str, str]:
-        """Return the versions of what matters: the system, and its client of Redis."""
+        """Return the versions of the system and its Redis client."""
         raise NotImplementedError
 
 
 class Marks:
-    """The file with one byte for each task, which the handler sets to 1.
+    """The file with one byte per task, which the handler sets to 1.
 
     Args:
         path: The file.
@@ -73,24 +70,24 @@ class Marks:
             self._bytes = mmap.mmap(file.fileno(), 0)
 
     def mark(self, number: int) -> None:
-        """Note that a task was handled."""
+        """Mark a task as handled."""
         self._bytes[number] = 1
 
 
-def timed(act: Callable[[], Any]) -> float:
-    """Return the seconds that something takes."""
-    begun = time.perf_counter()
-    act()
-    return time.perf_counter() - begun
+def timed(call: Callable[[], Any]) -> float:
+    """Return the seconds that a call takes."""
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
 
 
 def sequence(one: Callable[[int], Any], first: int, count: int, pause: float) -> list[float]:
-    """Return the seconds of each of several calls, with a pause between them."""
+    """Return the seconds of several calls with pauses between them."""
     seconds = []
     for number in range(first, first + count):
-        begun = time.perf_counter()
+        started = time.perf_counter()
         one(number)
-        seconds.append(time.perf_counter() - begun)
+        seconds.append(time.perf_counter() - started)
         if pause:
             time.sleep(pause)
     return seconds
@@ -102,22 +99,22 @@ async def async_sequence(
     """As `sequence`, on asyncio."""
     seconds = []
     for number in range(first, first + count):
-        begun = time.perf_counter()
+        started = time.perf_counter()
         await one(number)
-        seconds.append(time.perf_counter() - begun)
+        seconds.append(time.perf_counter() - started)
         if pause:
             await asyncio.sleep(pause)
     return seconds
 
 
 class AsyncClient(Client):
-    """A client whose work is written for asyncio: it has one event loop for all requests.
+    """A client on asyncio, with one event loop for all requests.
 
     Args:
-        url: The server.
+        url: The server's URL.
 
     Attributes:
-        uses_uvloop: Whether that is uvloop's, where it is installed.
+        uses_uvloop: Whether it uses uvloop if that is installed.
     """
 
     uses_uvloop = True
@@ -131,11 +128,11 @@ class AsyncClient(Client):
         """Connect."""
 
     async def one(self, number: int) -> Any:
-        """Submit a task, and return what `result` needs."""
+        """Submit a task, and return the argument for `result`."""
         raise NotImplementedError
 
     async def many(self, numbers: range) -> None:
-        """Submit tasks in the system's own way for many."""
+        """Submit tasks with the bulk call of the system."""
         raise NotImplementedError
 
     async def result(self, submitted: Any) -> Any:
@@ -143,34 +140,34 @@ class AsyncClient(Client):
         raise NotImplementedError
 
     async def count_finished(self) -> int:
-        """Count the tasks that have a result, or another record that they are done."""
+        """Count the tasks that have a result, or another record of their end."""
         raise NotImplementedError
 
     def submit(self, first: int, count: int) -> float:
-        """Each call is awaited before the next."""
+        """Submit with `one`, each awaited before the next."""
 
         async def submit() -> float:
-            begun = time.perf_counter()
+            started = time.perf_counter()
             for number in range(first, first + count):
                 await self.one(number)
-            return time.perf_counter() - begun
+            return time.perf_counter() - started
 
         return self._runner.run(submit())
 
     def submit_bulk(self, first: int, count: int) -> float | None:
-        """By `many`; None where there is none."""
+        """Submit with `many`; None if it is not implemented."""
         if type(self).many is AsyncClient.many:
             return None
 
         async def submit() -> float:
-            begun = time.perf_counter()
+            started = time.perf_counter()
             await self.many(range(first, first + count))
-            return time.perf_counter() - begun
+            return time.perf_counter() - started
 
         return self._runner.run(submit())
 
     def finished(self) -> int:
-        """By `count_finished`."""
+        """Count with `count_finished`."""
         return self._runner.run(self.count_finished())
 
     async def both(self, number: int) -> Any:
@@ -178,7 +175,7 @@ class AsyncClient(Client):
         return await self.result(await self.one(number))
 
     def latencies(self, first: int, count: int, pause: float) -> list[float]:
-        """By `both`."""
+        """Submit and wait with `both`."""
 
         async def checked(number: int) -> None:
             check(number, await self.both(number))
@@ -186,20 +183,20 @@ class AsyncClient(Client):
         return self._runner.run(async_sequence(checked, first, count, pause))
 
 
-async def in_parts(one: Callable[[int], Awaitable[Any]], numbers: range, together: int = 100) -> None:
-    """Submit tasks by gathering calls, for a system that has nothing else for many."""
-    for start in range(0, len(numbers), together):
-        await asyncio.gather(*(one(number) for number in numbers[start : start + together]))
+async def in_batches(one: Callable[[int], Awaitable[Any]], numbers: range, batch_size: int = 100) -> None:
+    """Submit tasks with concurrent calls, for a system without a bulk call."""
+    for start in range(0, len(numbers), batch_size):
+        await asyncio.gather(*(one(number) for number in numbers[start : start + batch_size]))
 
 
 def check(number: int, result: Any) -> None:
-    """Raise unless a result is right."""
+    """Raise an error if a result is wrong."""
     if result != number:
         raise RuntimeError(f"task {number} came back as {result!r}")
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Return uvloop's, where it is installed."""
+    """Return the loop factory of uvloop, if that is installed."""
     try:
         import uvloop  # noqa: PLC0415
     except ImportError:
@@ -209,13 +206,13 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 def run_async(work: Coroutine[Any, Any, None]) -> None:
-    """Run a worker that is written for asyncio."""
+    """Run an asyncio worker."""
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(work)
 
 
 def count_keys(client: Any, pattern: str) -> int:
-    """Count keys by SCAN, for a system that keeps no count."""
+    """Count keys with SCAN, for a system without a counter."""
     return sum(1 for _ in client.scan_iter(pattern, count=10000))
 
 
@@ -231,20 +228,20 @@ def quiet() -> None:
 
 def answer(client: Client) -> None:
     """Answer requests until the input ends."""
-    _tell({"ready": True})
+    _send({"ready": True})
     for line in sys.stdin:
         request = json.loads(line)
         try:
-            _tell({"result": getattr(client, request.pop("do"))(**request)})
+            _send({"result": getattr(client, request.pop("method"))(**request)})
         except Exception as error:
-            _tell({"error": f"{type(error).__name__}: {error}"})
+            _send({"error": f"{type(error).__name__}: {error}"})
 
 
 def run(client: Callable[[str], Client], worker: Callable[[str, Marks, int], None]) -> None:
-    """Do what the command line says.
+    """Run the client or the worker, as the command line says.
 
     Args:
-        client: Makes the client for a URL.
+        client: Makes a client for a URL.
         worker: ``worker(url, marks, concurrency)`` works until SIGTERM.
     """
     role, url, *rest = sys.argv[1:]
@@ -254,6 +251,6 @@ def run(client: Callable[[str], Client], worker: Callable[[str, Marks, int], Non
         worker(url, Marks(rest[0]), int(rest[1]))
 
 
-def _tell(message: dict[str, Any]) -> None:
+def _send(message: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps(message) + "\n")
     sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""Crowds of idle claimers in processes of their own, for the benchmarks of waking."""
+"""Idle claimers that wait in several processes, for the benchmarks of waking."""
 
 import asyncio
 import contextlib
@@ -20,49 +20,49 @@ Filter = dict[str, list[str]]
 
 
 @dataclass
-class Member:
-    """A process with claimers, and the pipe by which it tells of their claims: (task id, time in ns)."""
+class ClaimerProcess:
+    """A process of claimers, and the pipe on which it reports their claims: (task id, time in ns)."""
 
     process: BaseProcess
     pipe: Connection
 
 
 @contextlib.contextmanager
-def crowd(
-    url: str, claimers: int, processes: int, filters: Sequence[Filter] = ({},), others: int = 0
-) -> Iterator[list[Member]]:
-    """Start processes of claimers that each claim one task; return when all of them wait.
+def waiting_claimers(
+    url: str, claimers: int, processes: int, filters: Sequence[Filter] = ({},), already_waiting: int = 0
+) -> Iterator[list[ClaimerProcess]]:
+    """Start claimers that each claim one task; enter the block when all of them wait.
 
     Args:
         url: The server.
-        claimers: How many there are in all.
-        processes: Over how many processes.
-        filters: What they may claim, as `claim_next` takes it; claimers take them in turn.
-        others: How many wait already.
+        claimers: The number of claimers in all processes.
+        processes: The number of processes.
+        filters: The filters of the claimers, in turn, as arguments of `claim_next`.
+        already_waiting: The number of other claimers that wait already.
     """
     context = multiprocessing.get_context("spawn")
-    members = []
+    started = []
     for number in range(processes):
         near, far = context.Pipe()
         own = claimers // processes + (number < claimers % processes)
         process = context.Process(target=_run, args=(url, number, own, filters, far), daemon=True)
         process.start()
-        members.append(Member(process, near))
+        started.append(ClaimerProcess(process, near))
     try:
         with redis.Redis.from_url(url) as client:
-            while waiting(client) < claimers + others:
+            while count_waiting(client) < claimers + already_waiting:
                 time.sleep(0.02)
-        yield members
+        yield started
     finally:
-        for member in members:
-            member.process.kill()
-            member.process.join()
+        for claimer_process in started:
+            claimer_process.process.kill()
+            claimer_process.process.join()
 
 
-def waiting(client: redis.Redis) -> int:
+def count_waiting(client: redis.Redis) -> int:
     """Count the claimers in all queues of the default namespace."""
-    found: Any = client.keys(Keys("converge", 1).shard(0)[0] + "waiting:*")
-    return sum(int(client.zcard(name)) for name in found)
+    queues: Any = client.keys(Keys("converge", 1).shard(0)[0] + "waiting:*")
+    return sum(int(client.zcard(queue)) for queue in queues)
 
 
 def _run(url: str, number: int, claimers: int, filters: Sequence[Filter], pipe: Connection) -> None:
@@ -75,8 +75,8 @@ async def _claim(url: str, number: int, claimers: int, filters: Sequence[Filter]
 
         async def claim_one(index: int) -> None:
             agent = f"agent-{number}-{index}"
-            wanted: dict[str, Any] = dict(filters[index % len(filters)])
-            for task in await manager.claim_next(agent, **wanted, wait=WAIT_SECONDS):
+            claim_filter: dict[str, Any] = dict(filters[index % len(filters)])
+            for task in await manager.claim_next(agent, **claim_filter, wait=WAIT_SECONDS):
                 pipe.send((task.id, time.monotonic_ns()))
 
         await asyncio.gather(*[claim_one(index) for index in range(claimers)])
