@@ -1,4 +1,4 @@
-"""The audit finds every way in which stored data can be broken, and names the task."""
+"""The audit: it finds damaged data, and names the task. Also the tests' own search for leaked keys."""
 
 from collections.abc import Callable
 
@@ -8,12 +8,12 @@ import redis
 from converge_redis import Task
 from tests.support.fleet import Fleet, names_of
 from tests.support.leaks import leaked_keys
-from tests.tasks.test_states import brought_to
+from tests.tasks.support import task_in_state
 
 Names = dict[str, str]
-Harm = Callable[[redis.Redis, Names, str], object]
+Damage = Callable[[redis.Redis, Names, str], object]
 
-HARM: list[tuple[str, str, str, Harm]] = [
+DAMAGE: list[tuple[str, str, str, Damage]] = [
     ("pending", "missing_entry", "not in its lane", lambda r, n, i: r.zrem(n["lane"] + "::", i)),
     ("pending", "wrong_score", "wrong priority", lambda r, n, i: r.zadd(n["lane"] + "::", {i: 3})),
     ("pending", "missing_lane", "lane not listed", lambda r, n, i: r.zrem(n["lanes"], "::")),
@@ -45,87 +45,85 @@ HARM: list[tuple[str, str, str, Harm]] = [
 
 @pytest.mark.parametrize("shards", [1, 3])
 @pytest.mark.parametrize(
-    ("state", "kind", "harm"), [(s, k, h) for s, k, _, h in HARM], ids=[f"{s}-{w}" for s, _, w, _ in HARM]
+    ("state", "kind", "damage"),
+    [(state, kind, damage) for state, kind, _, damage in DAMAGE],
+    ids=[f"{state}-{description}" for state, _, description, _ in DAMAGE],
 )
-async def test_what_is_wrong_is_reported_by_id(
-    fleet: Fleet, state: str, kind: str, harm: Harm, shards: int
+async def test_damage_is_reported_with_the_id_of_the_task(
+    fleet: Fleet, state: str, kind: str, damage: Damage, shards: int
 ) -> None:
     manager = fleet.manager(shards=shards)
     await manager.submit_many(Task(pool_id="others") for _ in range(5))
-    large = "x" * 2000  # it has a key of its own
-    task = await brought_to(manager, state, large, id="the one", inputs={"large": large})
+    large = "x" * 2000  # stored under a key of its own
+    task = await task_in_state(manager, state, large, id="the one", inputs={"large": large})
     assert await manager.audit() == []
-    harm(fleet.raw, names_of(fleet.namespaces["test"].keys, task.id), task.id)
+    damage(fleet.raw, names_of(fleet.namespaces["test"].keys, task.id), task.id)
     fleet.is_intact = False
-    found = await manager.audit()
-    assert (kind, task.id if kind != "missing_lane" else "the one") in {
-        (each.kind, each.id) for each in found
-    }
-    # The audit itself changes nothing.
-    assert {(each.kind, each.id) for each in await manager.audit()} == {
-        (each.kind, each.id) for each in found
-    }
+    found = {(violation.kind, violation.id) for violation in await manager.audit()}
+    assert (kind, task.id) in found
+    # The audit changes nothing.
+    assert {(violation.kind, violation.id) for violation in await manager.audit()} == found
 
 
-async def test_deadlines_are_held_against_the_records(fleet: Fleet) -> None:
+async def test_deadlines_are_compared_with_the_records(fleet: Fleet) -> None:
     manager = fleet.manager()
     fleet.is_intact = False
-    task = await brought_to(manager, "pending", id="t", constraints={"deadline": 4e9})
+    task = await task_in_state(manager, "pending", id="t", constraints={"deadline": 4e9})
     names = names_of(fleet.namespaces["test"].keys, task.id)
     fleet.raw.zrem(names["deadlines"], "t")
-    assert [(each.kind, each.id) for each in await manager.audit()] == [("missing_entry", "t")]
+    assert [(violation.kind, violation.id) for violation in await manager.audit()] == [("missing_entry", "t")]
     fleet.raw.zadd(names["deadlines"], {"t": 1e15})
-    assert [(each.kind, each.id) for each in await manager.audit()] == [("wrong_score", "t")]
+    assert [(violation.kind, violation.id) for violation in await manager.audit()] == [("wrong_score", "t")]
 
 
 @pytest.mark.parametrize("state", ["pending", "assigned", "completed"])
-async def test_wrong_counts(fleet: Fleet, state: str) -> None:
+async def test_a_wrong_count_is_reported(fleet: Fleet, state: str) -> None:
     manager = fleet.manager()
     fleet.is_intact = False
-    task = await brought_to(manager, state)
+    task = await task_in_state(manager, state)
     fleet.raw.hincrby(names_of(fleet.namespaces["test"].keys, task.id)["counts"], state, 1)
     (violation,) = await manager.audit()
     assert (violation.kind, violation.id) == ("wrong_count", "shard 0")
     assert "2 counted, 1 indexed" in violation.detail
 
 
-async def test_an_empty_lane_in_the_index(fleet: Fleet) -> None:
+async def test_an_empty_lane_in_the_index_is_reported(fleet: Fleet) -> None:
     manager = fleet.manager()
     fleet.is_intact = False
-    task = await brought_to(manager, "assigned")
+    task = await task_in_state(manager, "assigned")
     fleet.raw.zadd(names_of(fleet.namespaces["test"].keys, task.id)["lanes"], {"x::": 0})
     (violation,) = await manager.audit()
     assert (violation.kind, violation.id) == ("empty_lane", "x::")
 
 
-async def test_a_result_of_a_task_that_has_none(fleet: Fleet) -> None:
+async def test_a_result_of_an_unfinished_task_is_reported(fleet: Fleet) -> None:
     manager = fleet.manager()
     fleet.is_intact = False
-    task = await brought_to(manager, "pending")
+    task = await task_in_state(manager, "pending")
     fleet.raw.set(names_of(fleet.namespaces["test"].keys, task.id)["result"], b"\xc0")
-    assert [each.id for each in await manager.audit()] == [task.id]
+    assert [violation.id for violation in await manager.audit()] == [task.id]
 
 
-async def test_an_unknown_state(fleet: Fleet) -> None:
+async def test_an_unknown_state_is_reported(fleet: Fleet) -> None:
     manager = fleet.manager()
     fleet.is_intact = False
-    task = await brought_to(manager, "pending")
+    task = await task_in_state(manager, "pending")
     fleet.edit(task.id, state="lost")
-    assert task.id in {each.id for each in await manager.audit()}
+    assert task.id in {violation.id for violation in await manager.audit()}
 
 
-async def test_entries_without_a_task(fleet: Fleet) -> None:
+async def test_index_entries_without_a_task_are_reported(fleet: Fleet) -> None:
     manager = fleet.manager()
     fleet.is_intact = False
-    task = await brought_to(manager, "pending")
+    task = await task_in_state(manager, "pending")
     names = names_of(fleet.namespaces["test"].keys, task.id)
     for index in ("leases", "delayed", "deadlines", "finished"):
         fleet.raw.zadd(names[index], {"ghost": 9e15})
-    details = {each.detail for each in await manager.audit() if each.id == "ghost"}
+    details = {violation.detail for violation in await manager.audit() if violation.id == "ghost"}
     assert details == {names[index] for index in ("leases", "delayed", "deadlines", "finished")}
 
 
-async def test_what_was_evicted_does_not_hold_up_the_rest(fleet: Fleet) -> None:
+async def test_evicted_tasks_hide_no_others(fleet: Fleet) -> None:
     manager = fleet.manager()
     fleet.is_intact = False
     ids = await manager.submit_many(Task() for _ in range(60))
@@ -139,7 +137,7 @@ async def test_what_was_evicted_does_not_hold_up_the_rest(fleet: Fleet) -> None:
     assert [task.id for task in await manager.list_claims("x")] == ids[50:]
 
 
-async def test_a_large_namespace_is_read_in_steps(fleet: Fleet) -> None:
+async def test_a_large_namespace_is_audited_in_several_scripts(fleet: Fleet) -> None:
     manager = fleet.manager()
     await manager.submit_many(Task(topic=f"t{number % 30}") for number in range(700))
     claimed = await manager.claim_next("x", count=500)
@@ -148,18 +146,18 @@ async def test_a_large_namespace_is_read_in_steps(fleet: Fleet) -> None:
     fleet.is_intact = False
     names = names_of(fleet.namespaces["test"].keys, claimed[333].id)
     fleet.raw.zrem(names["leases"], claimed[333].id)
-    assert {each.id for each in await manager.audit()} == {claimed[333].id, "shard 0"}
+    assert {violation.id for violation in await manager.audit()} == {claimed[333].id, "shard 0"}
 
 
-# The fixture that looks for keys without a reason
+# Leaked keys
 
 
 @pytest.mark.parametrize(
     "key", ["other", "{test:0}", "{test:0}:", "{test:0}:x", "{test:1}:t:t", "{test}:x", "{test:0}:done:t"]
 )
-async def test_a_key_without_a_reason_is_found(fleet: Fleet, key: str) -> None:
+async def test_a_key_without_an_owner_is_found(fleet: Fleet, key: str) -> None:
     manager = fleet.manager()
-    await brought_to(manager, "running", id="t")
+    await task_in_state(manager, "running", id="t")
     assert leaked_keys(fleet.raw, fleet.namespaces.values()) == []
     fleet.raw.set(key, "x")
     assert leaked_keys(fleet.raw, fleet.namespaces.values()) == [key]
@@ -167,9 +165,9 @@ async def test_a_key_without_a_reason_is_found(fleet: Fleet, key: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["spec:", "result:", "lane:", "claims:"])
-async def test_a_key_that_has_lost_its_task_is_found(fleet: Fleet, kind: str) -> None:
+async def test_a_key_of_a_task_that_is_gone_is_found(fleet: Fleet, kind: str) -> None:
     manager = fleet.manager()
-    await brought_to(manager, "running", id="t")
+    await task_in_state(manager, "running", id="t")
     key = f"{{test:0}}:{kind}u"
     if kind in {"lane:", "claims:"}:
         fleet.raw.zadd(key, {"t": 1})

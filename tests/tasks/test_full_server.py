@@ -1,4 +1,4 @@
-"""A server that has reached its maxmemory takes no new tasks, and the fleet can finish those that it has."""
+"""A server that has reached its maxmemory: it takes no new tasks, and claimed tasks can be finished."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,8 +10,8 @@ from tests.support.fleet import Fleet
 
 
 @contextmanager
-def full(fleet: Fleet) -> Iterator[None]:
-    """Have the server refuse whatever may take memory."""
+def full_server(fleet: Fleet) -> Iterator[None]:
+    """Let the server refuse each command that may take memory."""
     fleet.raw.config_set("maxmemory", 1)
     try:
         yield
@@ -19,18 +19,18 @@ def full(fleet: Fleet) -> Iterator[None]:
         fleet.raw.config_set("maxmemory", 0)
 
 
-async def test_a_full_server_refuses_tasks_and_lets_the_fleet_finish(real_fleet: Fleet) -> None:
+async def test_a_full_server_refuses_tasks_and_lets_claimed_ones_finish(real_fleet: Fleet) -> None:
     fleet, manager = real_fleet, real_fleet.manager()
     await manager.submit_many([Task(topic="t") for _ in range(5)])
     held = (await manager.claim_next("early"))[0]
-    with full(fleet):
+    with full_server(fleet):
         refused = Task()
         with pytest.raises(StoreFullError, match="maxmemory"):
             await manager.submit(refused)
         assert await manager.get_tasks([refused.id]) == [None]
         assert await manager.extend_claim("early", held.id, claim_token=held.claim_token)
         assert await manager.release("early", held.id, claim_token=held.claim_token)
-        newcomer = fleet.manager()  # another process, started only now
+        newcomer = fleet.manager()  # as of a process that starts only now
         claimed = await newcomer.claim_next("late", count=5)
         assert len(claimed) == 5
         for task in claimed[:-1]:
@@ -43,12 +43,12 @@ async def test_a_full_server_refuses_tasks_and_lets_the_fleet_finish(real_fleet:
     await manager.submit(refused)
 
 
-async def test_a_task_that_is_stored_can_be_submitted_again(real_fleet: Fleet) -> None:
-    """As the client does when a reply was lost."""
+async def test_a_stored_task_can_be_submitted_again(real_fleet: Fleet) -> None:
+    """The client does so when a reply was lost."""
     manager = real_fleet.manager()
     tasks = [Task(objective="small"), Task(objective="x" * 2000)]
     await manager.submit_many(tasks)
-    with full(real_fleet):
+    with full_server(real_fleet):
         assert await manager.submit_many(tasks) == [task.id for task in tasks]
         with pytest.raises(StoreFullError):
             await manager.submit_many([*tasks, Task()])
@@ -57,6 +57,6 @@ async def test_a_task_that_is_stored_can_be_submitted_again(real_fleet: Fleet) -
     assert (await manager.counts())["pending"] == 2
 
 
-async def test_a_new_namespace_needs_memory(real_fleet: Fleet) -> None:
-    with full(real_fleet), pytest.raises(StoreFullError, match="maxmemory"):
+async def test_a_full_server_refuses_a_new_namespace(real_fleet: Fleet) -> None:
+    with full_server(real_fleet), pytest.raises(StoreFullError, match="maxmemory"):
         await real_fleet.manager().counts()

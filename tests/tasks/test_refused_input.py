@@ -1,4 +1,4 @@
-"""Bad input: a clear error that names field and value, and nothing stored."""
+"""Malformed input: the error names the field and the value, and nothing is stored."""
 
 from collections.abc import Callable
 from typing import Any
@@ -46,19 +46,19 @@ CASES: list[tuple[Callable[[TaskManager], Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("act", "message"), CASES, ids=[message for _, message in CASES])
-def test_it_is_named_and_nothing_is_stored(
-    backend: Backend, act: Callable[[TaskManager], Any], message: str
+@pytest.mark.parametrize(("call", "message"), CASES, ids=[message for _, message in CASES])
+def test_the_error_names_field_and_value(
+    backend: Backend, call: Callable[[TaskManager], Any], message: str
 ) -> None:
     with backend.store() as store, pytest.raises((ValueError, TypeError), match=message):
-        act(TaskManager(store))
+        call(TaskManager(store))
     assert {raw.decode() for raw in backend.client().scan_iter()} <= {Keys("test", 1).layout}
 
 
 @pytest.mark.parametrize(
     "text", ["a:b", "{x}", "a\0b", "a\nb", "é" * 250, "x" * 510, "..", "*", "task:1", "%3A"]
 )
-def test_odd_names_are_stored_as_they_are(backend: Backend, text: str) -> None:
+def test_odd_names_are_stored_unchanged(backend: Backend, text: str) -> None:
     with backend.store() as store:
         manager = TaskManager(store)
         manager.submit(Task(id=text, pool_id=text, topic=text, required_capabilities=[text, text + "2"][:1]))
@@ -86,12 +86,12 @@ def test_odd_names_are_stored_as_they_are(backend: Backend, text: str) -> None:
         {"id": ""},
     ],
 )
-def test_what_a_copy_of_a_task_was_given_unchecked(backend: Backend, changed: dict[str, Any]) -> None:
-    """Also what is empty: nothing but None stands for a default, and only where it is one."""
+def test_a_copied_task_is_validated_at_submit(backend: Backend, changed: dict[str, Any]) -> None:
+    """Values that `model_copy` does not validate. Only None stands for a default, where there is one."""
     task = Task().model_copy(update=changed)
     with backend.store() as store:
         manager = TaskManager(store)
-        if changed == {"required_capabilities": ()}:  # pydantic takes a tuple for a list
+        if changed == {"required_capabilities": ()}:  # pydantic accepts a tuple as a list
             manager.submit(task)
             return
         with pytest.raises((ConvergeError, ValidationError)):
@@ -100,31 +100,33 @@ def test_what_a_copy_of_a_task_was_given_unchecked(backend: Backend, changed: di
 
 
 @pytest.mark.parametrize("delay", [False, -1, float("nan"), None, "1", float("inf")])
-def test_a_delay_that_is_none(backend: Backend, delay: Any) -> None:
+def test_a_malformed_delay_is_refused(backend: Backend, delay: Any) -> None:
     with backend.store() as store:
         manager = TaskManager(store)
         with pytest.raises(ConvergeError, match="delay must be"):
             manager.submit(Task(), delay=delay)
 
 
-def test_a_state_given_as_text(backend: Backend) -> None:
+def test_a_state_may_be_a_string(backend: Backend) -> None:
     with backend.store() as store:
         task = Task().model_copy(update={"state": "pending"})
         assert TaskManager(store).submit(task) == task.id
 
 
 @pytest.mark.parametrize(
-    ("one", "other"), [({"x": 1}, {"x": True}), ({"x": 1}, {"x": 1.0}), ({"x": [1]}, {"x": (1,)})]
+    ("inputs", "other"), [({"x": 1}, {"x": True}), ({"x": 1}, {"x": 1.0}), ({"x": [1]}, {"x": (1,)})]
 )
-def test_equal_for_python_is_not_the_same_task(backend: Backend, one: Any, other: Any) -> None:
+def test_values_that_only_python_calls_equal_make_another_task(
+    backend: Backend, inputs: Any, other: Any
+) -> None:
     with backend.store() as store:
         manager = TaskManager(store)
-        manager.submit(Task(id="one", inputs=one))
+        manager.submit(Task(id="one", inputs=inputs))
         with pytest.raises(TaskExistsError):
             manager.submit(Task(id="one", inputs=other))
 
 
-def test_the_order_of_items_makes_no_other_task(backend: Backend) -> None:
+def test_the_order_of_items_makes_the_same_task(backend: Backend) -> None:
     with backend.store() as store:
         manager = TaskManager(store)
         nan = float("nan")

@@ -1,4 +1,4 @@
-"""Which tasks an agent may have, and in which order: held against a predicate in three lines of Python."""
+"""Which tasks an agent may have, and in which order, compared with a predicate in three lines of Python."""
 
 import random
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from converge_redis import Task
 from converge_redis.core.operation import Operation
 from converge_redis.tasks.query import list_pending_tasks
 from tests.support.fleet import Fleet
-from tests.tasks.test_states import counted
+from tests.tasks.support import nonzero_counts
 
 NAMES = [
     "a",
@@ -44,10 +44,10 @@ NAMES = [
     "?",
 ]
 
-Filter = Sequence[str] | None
+Names = Sequence[str] | None
 
 
-def is_visible(task: Task, pools: Filter, capabilities: Filter, topics: Filter) -> bool:
+def is_visible(task: Task, pools: Names, capabilities: Names, topics: Names) -> bool:
     return (
         (pools is None or task.pool_id is None or task.pool_id in pools)
         and (capabilities is None or set(task.required_capabilities) <= set(capabilities))
@@ -59,7 +59,7 @@ def in_claim_order(tasks: list[Task]) -> list[str]:
     return [task.id for task in sorted(tasks, key=lambda task: (-task.priority, task.id.encode()))]
 
 
-def some_task(rng: random.Random, number: int, names: list[str]) -> Task:
+def random_task(rng: random.Random, number: int, names: list[str]) -> Task:
     return Task(
         id=rng.choice([f"{number}", f"é{number}", f"{{}}:{number}", f"Z{number}\n"]),
         pool_id=rng.choice([None, rng.choice(names)]),
@@ -69,22 +69,22 @@ def some_task(rng: random.Random, number: int, names: list[str]) -> Task:
     )
 
 
-def some_filter(rng: random.Random, names: list[str]) -> list[str] | None:
+def random_filter(rng: random.Random, names: list[str]) -> list[str] | None:
     return rng.choice(
         [None, [], rng.sample(names, 1), rng.sample(names, 3), rng.sample(names, len(names) - 2)]
     )
 
 
 @pytest.mark.parametrize("seed", range(4))
-async def test_lists_and_claims_against_the_predicate(fleet: Fleet, seed: int) -> None:
+async def test_lists_and_claims_agree_with_the_predicate(fleet: Fleet, seed: int) -> None:
     rng = random.Random(seed)
     names = rng.sample(NAMES, 4) if seed % 2 else NAMES  # few names: full lanes; many: hundreds of lanes
     manager = fleet.manager()
-    pending = {task.id: task for task in (some_task(rng, number, names) for number in range(400))}
+    pending = {task.id: task for task in (random_task(rng, number, names) for number in range(400))}
     await manager.submit_many(pending.values())
     assert [task.id for task in await manager.list_pending_tasks()] == in_claim_order(list(pending.values()))
     for _ in range(25):
-        pools, capabilities, topics = (some_filter(rng, names) for _ in range(3))
+        pools, capabilities, topics = (random_filter(rng, names) for _ in range(3))
         visible = [task for task in pending.values() if is_visible(task, pools, capabilities, topics)]
         expected = in_claim_order(visible)
         listed = await manager.list_pending_tasks_for_agent("x", pools, capabilities, topics)
@@ -98,10 +98,10 @@ async def test_lists_and_claims_against_the_predicate(fleet: Fleet, seed: int) -
             task = rng.choice(list(pending.values()))
             reasons = await manager.explain_claim("x", task.id, pools, capabilities, topics)
             assert bool(reasons) is not is_visible(task, pools, capabilities, topics)
-    assert (await counted(manager)).get("pending", 0) == len(pending)
+    assert (await nonzero_counts(manager)).get("pending", 0) == len(pending)
 
 
-async def test_every_filter_against_every_kind_of_task(fleet: Fleet) -> None:
+async def test_every_filter_lists_exactly_the_tasks_that_it_allows(fleet: Fleet) -> None:
     manager = fleet.manager()
     fields: list[dict[str, Any]] = [
         {"pool_id": pool, "topic": topic, "required_capabilities": needed}
@@ -127,7 +127,7 @@ async def test_filters_may_be_tuples_and_sets(fleet: Fleet) -> None:
     assert [task.id for task in listed] == [task_id]
 
 
-async def test_order_is_by_priority_then_by_the_bytes_of_the_id(fleet: Fleet) -> None:
+async def test_tasks_are_ordered_by_priority_then_by_the_bytes_of_the_id(fleet: Fleet) -> None:
     manager = fleet.manager()
     ids = ["a", "B", "é", "z", "10", "9", "\uffff", "\U00010000"]
     rng = random.Random(1)
@@ -142,13 +142,13 @@ async def test_order_is_by_priority_then_by_the_bytes_of_the_id(fleet: Fleet) ->
     assert one_by_one + [task.id for task in await manager.claim_next("x", count=1000)] == expected
 
 
-async def test_order_of_default_ids_is_that_of_submission(fleet: Fleet) -> None:
+async def test_default_ids_order_tasks_by_submission(fleet: Fleet) -> None:
     manager = fleet.manager()
     ids = [await manager.submit(Task()) for _ in range(30)]
     assert [task.id for task in await manager.claim_next("x", count=30)] == ids
 
 
-async def test_a_task_given_back_takes_its_place_again(fleet: Fleet) -> None:
+async def test_a_released_task_returns_to_its_place(fleet: Fleet) -> None:
     manager = fleet.manager()
     await manager.submit_many([Task(id="1", priority=1), Task(id="2", priority=1), Task(id="0")])
     (first,) = await manager.claim_next("x")
@@ -157,7 +157,7 @@ async def test_a_task_given_back_takes_its_place_again(fleet: Fleet) -> None:
     assert [task.id for task in await manager.claim_next("x", count=3)] == ["1", "2", "0"]
 
 
-async def test_three_shards(fleet: Fleet) -> None:
+async def test_lists_and_claims_with_three_shards(fleet: Fleet) -> None:
     manager = fleet.manager(shards=3)
     tasks = [Task(id=f"{number}", priority=number % 5, pool_id=f"p{number % 2}") for number in range(300)]
     await manager.submit_many(tasks)
@@ -165,21 +165,20 @@ async def test_three_shards(fleet: Fleet) -> None:
     visible = [task for task in tasks if task.pool_id == "p1"]
     listed = await manager.list_pending_tasks_for_agent("x", ["p1"], limit=7)
     assert [task.id for task in listed] == in_claim_order(visible)[:7]
-    won: list[str] = []
+    claimed_ids: list[str] = []
     while claimed := await manager.claim_next("x", ["p1"], count=40):
-        won += [task.id for task in claimed]
-    assert sorted(won) == sorted(task.id for task in visible)
+        claimed_ids += [task.id for task in claimed]
+    assert sorted(claimed_ids) == sorted(task.id for task in visible)
     assert [task.id for task in await manager.list_claims("x")] != []
-    assert await counted(manager) == {"pending": 150, "assigned": 150}
-    one = Task(id="alone", pool_id="p7")
-    await manager.submit(one)
+    assert await nonzero_counts(manager) == {"pending": 150, "assigned": 150}
+    await manager.submit(Task(id="alone", pool_id="p7"))
     assert [task.id for task in await manager.claim_next("x", ["p7"])] == ["alone"]
 
 
 # Lists
 
 
-async def test_lists_of_more_than_a_page_with_limits(fleet: Fleet) -> None:
+async def test_a_limit_cuts_a_list_of_several_pages(fleet: Fleet) -> None:
     manager = fleet.manager()
     tasks = [Task(id=f"{number:04}", priority=number % 3, topic=f"t{number % 7}") for number in range(950)]
     await manager.submit_many(tasks)
@@ -191,7 +190,7 @@ async def test_lists_of_more_than_a_page_with_limits(fleet: Fleet) -> None:
         assert [task.id for task in listed] == expected[:limit]
 
 
-async def test_one_lane_of_exactly_one_page(fleet: Fleet) -> None:
+async def test_a_lane_of_exactly_one_page_is_listed_completely(fleet: Fleet) -> None:
     manager = fleet.manager()
     tasks = [Task(id=f"{number:04}") for number in range(200)]
     await manager.submit_many(tasks)
@@ -200,7 +199,7 @@ async def test_one_lane_of_exactly_one_page(fleet: Fleet) -> None:
     assert len(await manager.list_pending_tasks()) == 201
 
 
-async def test_what_is_claimed_between_two_pages_hides_nothing(fleet: Fleet) -> None:
+async def test_claims_between_two_pages_hide_no_task(fleet: Fleet) -> None:
     manager = fleet.manager()
     await manager.submit_many(Task(id=f"{number:04}", topic=f"t{number % 2}") for number in range(900))
     steps = list_pending_tasks(fleet.namespaces["test"])
@@ -210,9 +209,9 @@ async def test_what_is_claimed_between_two_pages_hides_nothing(fleet: Fleet) -> 
     while listed is None:
         assert isinstance(request, Operation)
         outcome = await fleet.run(manager, request)
-        if isinstance(outcome, tuple):  # a page; before the first, what is over is cleared away
+        if isinstance(outcome, tuple):  # a page; the first request is a sweep
             pages.append([task.id for task in outcome[1]])
-        if len(pages) == 1:  # take away what was listed first, and something that was not yet
+        if len(pages) == 1:  # claim tasks of the first page, and one of a later page
             for task_id in (*pages[0][:60], "0897"):
                 assert await manager.claim("x", task_id)
             await manager.submit(Task(id="0001a", topic="t1"))
@@ -221,21 +220,21 @@ async def test_what_is_claimed_between_two_pages_hides_nothing(fleet: Fleet) -> 
         except StopIteration as stop:
             listed = stop.value
     assert len(pages) > 2
-    seen = [task.id for task in listed]
-    assert seen == sorted(task_id for page in pages for task_id in page)
-    assert len(seen) == len(set(seen))
+    ids = [task.id for task in listed]
+    assert ids == sorted(task_id for page in pages for task_id in page)
+    assert len(ids) == len(set(ids))
     everything = {f"{number:04}" for number in range(900)} | {"0001a"}
-    assert everything - {*seen} == {"0897"}
+    assert everything - {*ids} == {"0897"}
 
 
-async def test_lists_are_empty_without_tasks(fleet: Fleet) -> None:
+async def test_without_tasks_lists_and_counts_are_empty(fleet: Fleet) -> None:
     manager = fleet.manager()
     assert await manager.list_pending_tasks() == []
     assert await manager.list_pending_tasks_for_agent("x", [], [], []) == []
     assert await manager.claim_next("x", [], [], [], count=1000) == []
     assert await manager.list_claims("x") == []
     assert await manager.get_tasks([]) == []
-    assert await counted(manager) == {}
+    assert await nonzero_counts(manager) == {}
     assert (await manager.counts()).keys() == {
         "pending",
         "delayed",
@@ -248,7 +247,7 @@ async def test_lists_are_empty_without_tasks(fleet: Fleet) -> None:
     await manager.refresh_from_store()
 
 
-async def test_get_tasks_keeps_order_and_repeats(fleet: Fleet) -> None:
+async def test_get_tasks_returns_one_entry_for_each_id_in_their_order(fleet: Fleet) -> None:
     manager = fleet.manager(shards=3)
     await manager.submit_many(Task(id=f"{number}") for number in range(450))
     wanted = [f"{number}" for number in range(470)] + ["3", "3"]
@@ -261,7 +260,7 @@ async def test_get_tasks_keeps_order_and_repeats(fleet: Fleet) -> None:
     ]
 
 
-async def test_my_claims_oldest_first(fleet: Fleet) -> None:
+async def test_list_claims_returns_the_oldest_first(fleet: Fleet) -> None:
     manager = fleet.manager(shards=2)
     ids = [f"{number}" for number in (5, 3, 9, 1)]
     await manager.submit_many(Task(id=task_id) for task_id in ids)
@@ -275,6 +274,17 @@ async def test_my_claims_oldest_first(fleet: Fleet) -> None:
         ("9", "running"),
         ("1", "assigned"),
     ]
+
+
+async def test_list_claims_returns_tasks_that_were_claimed_together(fleet: Fleet) -> None:
+    manager = fleet.manager()
+    ids = await manager.submit_many(Task() for _ in range(650))
+    for count in (1, 450, 199):
+        await manager.claim_next("a", count=count)
+    held = await manager.list_claims("a")
+    assert sorted(task.id for task in held) == sorted(ids)
+    tokens = [task.claim_token or 0 for task in held]
+    assert tokens == sorted(tokens)
 
 
 async def test_explain_claim_names_every_reason(fleet: Fleet) -> None:
@@ -293,7 +303,7 @@ async def test_explain_claim_names_every_reason(fleet: Fleet) -> None:
     assert await manager.explain_claim("x", "t") == []
 
 
-async def test_namespaces_do_not_see_each_other(fleet: Fleet) -> None:
+async def test_namespaces_are_separate(fleet: Fleet) -> None:
     names = ["one", "one:0", "{one}", "one}:0", "o*", "ü"]
     managers = [fleet.manager(name) for name in names]
     for number, manager in enumerate(managers):
@@ -302,5 +312,5 @@ async def test_namespaces_do_not_see_each_other(fleet: Fleet) -> None:
         (task,) = await manager.list_pending_tasks()
         assert task.objective == name
         assert await manager.claim("x", "same")
-        assert await counted(manager) == {"assigned": 1}
+        assert await nonzero_counts(manager) == {"assigned": 1}
         assert await manager.audit() == []
