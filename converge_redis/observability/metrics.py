@@ -54,7 +54,7 @@ class MeasuredCall:
 def measured(metrics: CoordinationMetrics | None, verb: str) -> Generator[MeasuredCall]:
     """Measure a call. The outcome of an exception is its class name. Errors of `metrics` are logged only."""
     call = MeasuredCall()
-    begun = time.perf_counter()
+    started = time.perf_counter()
     try:
         yield call
     except BaseException as error:
@@ -64,6 +64,6 @@ def measured(metrics: CoordinationMetrics | None, verb: str) -> Generator[Measur
         if metrics is not None:
             try:
                 metrics.inc(CALLS, 1, verb=verb, outcome=call.outcome)
-                metrics.observe(SECONDS, time.perf_counter() - begun, verb=verb)
+                metrics.observe(SECONDS, time.perf_counter() - started, verb=verb)
             except Exception:
                 _log.exception("coordination_metrics failed")

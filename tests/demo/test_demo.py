@@ -181,7 +181,7 @@ class Run:
         self.counts = JournalCounts(folder)
 
     def finish(self, task_id: str, worker: str, attempts: int) -> None:
-        """Have the store say that a worker finished a task."""
+        """Let the store name a worker as the one that finished a task."""
         state, result = self.expected[task_id]
         self.finished[task_id] = FinishedTask(state, result, worker, attempts)
 
