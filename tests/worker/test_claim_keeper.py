@@ -1,7 +1,6 @@
-"""Claims are kept alive from a thread, whatever the program is busy with."""
+"""The claim keeper: it renews claims from a thread of its own, and reports those that are lost."""
 
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -17,24 +16,23 @@ from converge_redis import (
     TaskCancelledError,
     TaskManager,
 )
-from tests.support.backends import Backend, until
+from converge_redis.worker import claim_keeper
+from tests.support.backends import TIMEOUT, Backend, until
+from tests.worker.conftest import LEASE
+from tests.worker.support import until_renewed
 
-LEASE = 0.4
-
-
-@pytest.fixture
-def store(real: Backend) -> Iterator[RedisStore]:
-    with RedisStore.from_url(str(real.url), "keeper", claim_ttl_sec=LEASE) as store:
-        yield store
+EXPIRING = {"claim_ttl_sec": 0.4}
+"""For claims that are to expire."""
 
 
 @pytest.fixture
-def manager(store: RedisStore) -> TaskManager:
-    return TaskManager(store)
+def frequent_renewals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Renew claims ten times a second, although their leases are long."""
+    monkeypatch.setattr(claim_keeper, "RENEW_AFTER", 0.1 / LEASE)
 
 
-class Lost(list[tuple[str, NotAuthorizedError]]):
-    """What on_claim_lost was called with."""
+class LostClaims(list[tuple[str, NotAuthorizedError]]):
+    """The calls of `on_claim_lost`."""
 
     def __call__(self, task: Task, error: NotAuthorizedError) -> None:
         self.append((task.id, error))
@@ -45,16 +43,15 @@ def claim(manager: TaskManager, agent: str = "a") -> Task:
     return task
 
 
-def test_claims_outlive_their_lease_while_the_program_is_busy(
-    store: RedisStore, manager: TaskManager
-) -> None:
-    lost = Lost()
-    manager.submit_many([Task() for _ in range(5)])
+def test_kept_claims_are_renewed(real: Backend, store: RedisStore, manager: TaskManager) -> None:
+    lost = LostClaims()
+    client = real.client()
+    manager.submit_many([Task(constraints={"claim_ttl_sec": 2.0}) for _ in range(5)])
     with ClaimKeeper(store, lost) as keeper:
         tasks = manager.claim_next("a", count=5)
         for task in tasks:
             keeper.keep(task)
-        time.sleep(3 * LEASE)
+        until_renewed(client, store, tasks[0])
         assert manager.claim_next("b", count=5) == []
         for task in tasks:
             keeper.discard(task)
@@ -62,29 +59,30 @@ def test_claims_outlive_their_lease_while_the_program_is_busy(
     assert lost == []
 
 
-def test_a_claim_that_is_forgotten_runs_out(store: RedisStore, manager: TaskManager) -> None:
-    manager.submit(Task())
+def test_a_discarded_claim_expires(store: RedisStore, manager: TaskManager) -> None:
+    manager.submit(Task(constraints=EXPIRING))
     with ClaimKeeper(store) as keeper:
         task = claim(manager)
         keeper.keep(task)
         keeper.discard(task)
-        assert manager.claim_next("b", wait=20)[0].id == task.id
+        assert manager.claim_next("b", wait=TIMEOUT)[0].id == task.id
 
 
-def test_a_closed_keeper_renews_nothing(store: RedisStore, manager: TaskManager) -> None:
-    manager.submit(Task())
+def test_a_closed_keeper_renews_no_claim(store: RedisStore, manager: TaskManager) -> None:
+    manager.submit(Task(constraints=EXPIRING))
     keeper = ClaimKeeper(store)
     task = claim(manager)
     keeper.keep(task)
     keeper.close()
     keeper.close()
-    assert manager.claim_next("b", wait=20)[0].id == task.id
+    assert manager.claim_next("b", wait=TIMEOUT)[0].id == task.id
     with pytest.raises(StoreClosedError):
         keeper.keep(task)
 
 
-def test_a_cancelled_task_is_lost(store: RedisStore, manager: TaskManager) -> None:
-    lost = Lost()
+@pytest.mark.usefixtures("frequent_renewals")
+def test_the_claim_of_a_cancelled_task_is_lost(store: RedisStore, manager: TaskManager) -> None:
+    lost = LostClaims()
     manager.submit(Task())
     with ClaimKeeper(store, lost) as keeper:
         task = claim(manager)
@@ -94,8 +92,9 @@ def test_a_cancelled_task_is_lost(store: RedisStore, manager: TaskManager) -> No
     assert [(task_id, type(error)) for task_id, error in lost] == [(task.id, TaskCancelledError)]
 
 
-def test_a_claim_that_was_given_back_elsewhere_is_lost(store: RedisStore, manager: TaskManager) -> None:
-    lost = Lost()
+@pytest.mark.usefixtures("frequent_renewals")
+def test_a_claim_that_was_released_elsewhere_is_lost(store: RedisStore, manager: TaskManager) -> None:
+    lost = LostClaims()
     manager.submit(Task())
     with ClaimKeeper(store, lost) as keeper:
         task = claim(manager)
@@ -107,11 +106,9 @@ def test_a_claim_that_was_given_back_elsewhere_is_lost(store: RedisStore, manage
     assert [type(error) for _, error in lost] == [ClaimLostError]
 
 
-def test_the_timeout_of_a_task_ends_the_claim_whatever_the_renewals(
-    store: RedisStore, manager: TaskManager
-) -> None:
-    lost = Lost()
-    manager.submit(Task(constraints={"timeout_sec": 2 * LEASE}))
+def test_no_renewal_keeps_a_claim_beyond_timeout_sec(store: RedisStore, manager: TaskManager) -> None:
+    lost = LostClaims()
+    manager.submit(Task(constraints={**EXPIRING, "timeout_sec": 0.8}))
     with ClaimKeeper(store, lost) as keeper:
         keeper.keep(claim(manager))
         until(lambda: lost)
@@ -119,8 +116,8 @@ def test_the_timeout_of_a_task_ends_the_claim_whatever_the_renewals(
 
 
 def test_a_claim_without_a_lease_needs_no_renewal(real: Backend) -> None:
-    lost = Lost()
-    with RedisStore.from_url(str(real.url), "endless", claim_ttl_sec=None) as store:
+    lost = LostClaims()
+    with RedisStore.from_url(str(real.url), "unlimited", claim_ttl_sec=None) as store:
         manager = TaskManager(store)
         manager.submit(Task())
         with ClaimKeeper(store, lost) as keeper:
@@ -131,7 +128,7 @@ def test_a_claim_without_a_lease_needs_no_renewal(real: Backend) -> None:
     assert lost == []
 
 
-def test_only_what_is_claimed_can_be_kept(store: RedisStore, manager: TaskManager) -> None:
+def test_only_a_claimed_task_can_be_kept(store: RedisStore, manager: TaskManager) -> None:
     manager.submit(Task(id="t"))
     with ClaimKeeper(store) as keeper:
         task = manager.get_task("t")
@@ -140,8 +137,8 @@ def test_only_what_is_claimed_can_be_kept(store: RedisStore, manager: TaskManage
             keeper.keep(task)
 
 
-def test_a_server_that_is_gone_loses_the_claim_when_the_lease_has_run_out() -> None:
-    lost = Lost()
+def test_a_claim_is_lost_when_its_lease_expires_without_a_server() -> None:
+    lost = LostClaims()
     server = EmbeddedServer().start()
     try:
         with RedisStore.from_url(server.url, claim_ttl_sec=1.0) as store:
@@ -159,19 +156,20 @@ def test_a_server_that_is_gone_loses_the_claim_when_the_lease_has_run_out() -> N
     assert "lease ran out" in str(lost[0][1])
 
 
-def test_an_error_in_on_claim_lost_hurts_no_other_claim(
+@pytest.mark.usefixtures("frequent_renewals")
+def test_an_error_in_on_claim_lost_affects_no_other_claim(
     store: RedisStore, manager: TaskManager, caplog: pytest.LogCaptureFixture
 ) -> None:
-    seen: list[str] = []
+    lost: list[str] = []
 
-    def on_lost(task: Task, _error: NotAuthorizedError) -> None:
-        seen.append(task.id)
+    def on_claim_lost(task: Task, _error: NotAuthorizedError) -> None:
+        lost.append(task.id)
         raise RuntimeError("of the callback")
 
     manager.submit_many([Task(), Task()])
-    with ClaimKeeper(store, on_lost) as keeper:
+    with ClaimKeeper(store, on_claim_lost) as keeper:
         for task in manager.claim_next("a", count=2):
             keeper.keep(task)
             manager.cancel_task(task.id)
-        until(lambda: len(seen) == 2)
+        until(lambda: len(lost) == 2)
         until(lambda: caplog.text.count("on_claim_lost failed") == 2)

@@ -1,4 +1,4 @@
-"""`converge-redis worker MODULE:HANDLER`, as a process."""
+"""The command ``converge-redis worker MODULE:HANDLER``."""
 
 import os
 import signal
@@ -57,15 +57,15 @@ def start(folder: Path, url: str | None, *arguments: str) -> subprocess.Popen[st
 @pytest.mark.parametrize(
     ("handler", "result"), [("shout", "TEXT"), ("whisper", "text"), ("box.method", "of the box")]
 )
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_works_until_it_is_told_to_end(
-    folder: Path, real: Backend, manager: TaskManager, handler: str, result: str, number: signal.Signals
+@pytest.mark.parametrize("end_signal", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_worker(
+    folder: Path, real: Backend, manager: TaskManager, handler: str, result: str, end_signal: signal.Signals
 ) -> None:
     task_id = manager.submit(Task(inputs={"text": "Text"}))
     process = start(folder, real.url, f"handlers:{handler}", "--agent-id", "me", "--concurrency", "2")
     try:
         task = manager.wait(task_id, timeout=TIMEOUT)
-        process.send_signal(number)
+        process.send_signal(end_signal)
         _, errors = process.communicate(timeout=TIMEOUT)
     finally:
         process.kill()
@@ -75,7 +75,7 @@ def test_it_works_until_it_is_told_to_end(
     assert "Traceback" not in errors
 
 
-def test_what_does_not_finish_is_given_back(folder: Path, real: Backend, manager: TaskManager) -> None:
+def test_a_task_that_does_not_finish_is_released(folder: Path, real: Backend, manager: TaskManager) -> None:
     task_id = manager.submit(Task())
     process = start(folder, real.url, "handlers:hang", "--grace", "0.1")
     try:
@@ -99,7 +99,7 @@ def test_what_does_not_finish_is_given_back(folder: Path, real: Backend, manager
         ("handlers:number", "not a function"),
     ],
 )
-def test_a_handler_that_is_not_there_is_named(
+def test_the_error_names_a_handler_that_cannot_be_loaded(
     folder: Path, real: Backend, handler: str, message: str
 ) -> None:
     process = start(folder, real.url, handler)
@@ -112,7 +112,7 @@ def test_a_handler_that_is_not_there_is_named(
     assert "Traceback" not in errors
 
 
-def test_a_server_has_to_be_named(folder: Path) -> None:
+def test_a_url_is_required(folder: Path) -> None:
     process = start(folder, None, "handlers:shout")
     try:
         _, errors = process.communicate(timeout=TIMEOUT)
