@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import pytest
 import redis
@@ -13,7 +13,7 @@ from converge_redis.notifications.steps import on_listener
 from converge_redis.tasks.claim_filter import encode_filter
 from converge_redis.tasks.claim_queue import waiting_claimer
 from converge_redis.tasks.claim_queue_operations import close_claim_queue, renew_claimers
-from tests.support.backends import TIMEOUT, eventually
+from tests.support.backends import TIMEOUT, async_until
 from tests.support.fleet import Fleet, names_of
 
 T = TypeVar("T")
@@ -105,14 +105,14 @@ def _subscribe() -> Procedure[None]:
     claimer.close()
 
 
-async def kill_subscription(client: redis.Redis, shards: int = 1) -> None:
-    """Kill the connection of the only listener, once it is subscribed to all of its channels."""
+def subscribed_clients(client: redis.Redis, shards: int = 1) -> list[dict[str, str]]:
+    """Return the server's clients that are subscribed to all channels of a listener."""
+    return [one for one in client.client_list(_type="pubsub") if int(one["sub"]) == shards + 1]
 
-    async def subscribed() -> list[Any]:
-        clients = cast("Any", client.client_list(_type="pubsub"))
-        return [one for one in clients if int(one["sub"]) == shards + 1]
 
-    (listener,) = await eventually(subscribed)
+async def kill_subscription(client: redis.Redis) -> None:
+    """Kill the connection of the only listener, once it is subscribed."""
+    (listener,) = await async_until(lambda: subscribed_clients(client))
     assert client.client_kill_filter(_id=listener["id"]) == 1
 
 
@@ -125,21 +125,13 @@ def listener_keys(fleet: Fleet, *kinds: str) -> set[str]:
 
 async def until_unregistered(fleet: Fleet, *kinds: str) -> None:
     """Return once the server knows nothing, of some kinds, of listeners."""
-
-    async def is_unregistered() -> bool:
-        return not listener_keys(fleet, *kinds)
-
-    await eventually(is_unregistered)
+    await async_until(lambda: not listener_keys(fleet, *kinds))
 
 
 async def until_watched(fleet: Fleet, task_id: str) -> None:
     """Return once a listener is registered for the end of a task."""
     key = names_of(fleet.namespaces["test"].keys, task_id)["watchers"]
-
-    async def is_watched() -> bool:
-        return bool(fleet.raw.exists(key))
-
-    await eventually(is_watched)
+    await async_until(lambda: fleet.raw.exists(key))
 
 
 # Claims that wait
@@ -153,11 +145,7 @@ def places(fleet: Fleet) -> set[tuple[str, bytes]]:
 
 async def until_places(fleet: Fleet, number: int) -> None:
     """Return once there are so many places in the claim queues."""
-
-    async def are_there() -> bool:
-        return len(places(fleet)) == number
-
-    await eventually(are_there)
+    await async_until(lambda: len(places(fleet)) == number)
 
 
 def start_claim(

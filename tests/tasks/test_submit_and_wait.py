@@ -7,7 +7,7 @@ import time
 import pytest
 
 from converge_redis import AsyncTaskManager, Task, TaskExistsError, TaskState
-from tests.support.backends import eventually
+from tests.support.backends import async_until
 from tests.support.fleet import Fleet
 from tests.tasks.support import (
     ASYNC_ONLY,
@@ -163,11 +163,7 @@ async def test_a_wait_that_begins_just_before_returns_the_task_or_none(fleet: Fl
 
 async def more_is_held(fleet: Fleet, than: int) -> None:
     """Return once the server holds back more bytes of calls."""
-
-    async def is_held() -> bool:
-        return held_bytes(fleet.raw) > than
-
-    await eventually(is_held)
+    await async_until(lambda: held_bytes(fleet.raw) > than)
 
 
 async def ends_of(

@@ -8,7 +8,7 @@ import pytest
 
 from converge_redis import AsyncTaskManager, StoreClosedError, Task, TaskState
 from converge_redis.notifications import waiters
-from tests.support.backends import TIMEOUT, eventually
+from tests.support.backends import TIMEOUT, async_until
 from tests.support.fleet import Fleet, names_of
 from tests.tasks.support import (
     LONG_WAIT,
@@ -268,11 +268,7 @@ async def test_a_thousand_waits_share_one_connection(real_fleet: Fleet) -> None:
     ids = await manager.submit_many(Task() for _ in range(1000))
     waiting = [asyncio.create_task(manager.wait_until_done(task_id, LONG_WAIT)) for task_id in ids]
     await until_watched(fleet, ids[-1])
-
-    async def one_listens() -> bool:
-        return len(fleet.raw.client_list(_type="pubsub")) == 1
-
-    await eventually(one_listens)
+    await async_until(lambda: len(fleet.raw.client_list(_type="pubsub")) == 1)
     for task_id in ids:
         await other.cancel_task(task_id)
     assert all(await within_timeout(asyncio.gather(*waiting)))
