@@ -17,15 +17,16 @@ async def refused(reason: str, call: Awaitable[Any]) -> None:
     assert error.value.reason == reason
 
 
-def key_of(fleet: Fleet, session: str, shard: int = 0) -> str:
-    """Return the key of a session: ``"auction:<id>"``, ``"ballot:<id>"``, …"""
+def key_of(fleet: Fleet, session: str) -> str:
+    """Return the key of a session: ``"auction:<id>"``, ``"ballot:<id>"``, ``"contract:<id>"``."""
+    keys = fleet.namespaces["test"].keys
     kind, _, id_ = session.partition(":")
-    return fleet.namespaces["test"].keys.shard_names(shard)[f"{kind}:"] + id_
+    return keys.shard_names(keys.shard_of(id_))[f"{kind}:"] + id_
 
 
-def let_time_pass(fleet: Fleet, session: str, seconds: float, shard: int = 0) -> None:
+def let_time_pass(fleet: Fleet, session: str, seconds: float) -> None:
     """Move the times of a session into the past, by some seconds."""
-    key = key_of(fleet, session, shard)
+    key = key_of(fleet, session)
     with fleet.raw.pipeline(transaction=True) as changes:
         for field in ("opened", "closes", "lapses"):
             if fleet.raw.hexists(key, field):
@@ -33,7 +34,8 @@ def let_time_pass(fleet: Fleet, session: str, seconds: float, shard: int = 0) ->
         changes.execute()
 
 
-async def until_watched(fleet: Fleet, session: str, listeners: int = 1, shard: int = 0) -> None:
-    """Wait until some listeners are registered for a session."""
-    watchers = fleet.namespaces["test"].keys.shard_names(shard)["onlookers:"] + session
-    await async_until(lambda: fleet.raw.scard(watchers) == listeners)
+async def until_watched(fleet: Fleet, name: str, registrations: int = 1) -> None:
+    """Wait until listeners are registered for a session, or another watched key, in some or all shards."""
+    namespace = fleet.namespaces["test"]
+    watchers = [namespace.keys.shard_names(shard)["onlookers:"] + name for shard in range(namespace.shards)]
+    await async_until(lambda: sum(int(fleet.raw.scard(key)) for key in watchers) == registrations)
