@@ -1,4 +1,4 @@
-"""The Lua files: headers that tell the truth, and EVALSHA first."""
+"""The Lua files: their headers, how they are assembled, and how they are sent."""
 
 import itertools
 import re
@@ -16,12 +16,8 @@ from converge_redis.core.keys import Keys
 from converge_redis.core.namespace import Namespace
 from converge_redis.core.operation import Operation
 from converge_redis.core.scripts import Script, lua_root
-from converge_redis.store import open_namespace as opening
-from converge_redis.store import values
-from converge_redis.tasks import claim as claiming
-from converge_redis.tasks import lease as holding
-from converge_redis.tasks import settle as settling
-from converge_redis.tasks import submit as submitting
+from converge_redis.store import open_namespace, values
+from converge_redis.tasks import claim, lease, settle, submit
 from converge_redis.tasks.record import MAX_INLINE_BYTES
 from tests.support.backends import Backend
 from tests.support.fleet import first_operation
@@ -29,7 +25,7 @@ from tests.support.fleet import first_operation
 ROOT = Path(str(lua_root()))
 SCRIPTS = sorted(f"{path.parent.parent.name}/{path.stem}" for path in ROOT.glob("*/lua/*.lua"))
 PARTS = "".join(path.read_text() for path in ROOT.glob("*/lua/shared/*.lua"))
-SPACE = Namespace("test")
+NAMESPACE = Namespace("test")
 
 
 def header(name: str) -> str:
@@ -38,102 +34,106 @@ def header(name: str) -> str:
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_headers_tell_keys_and_reply(name: str) -> None:
+def test_headers_describe_keys_arguments_and_reply(name: str) -> None:
     text = header(name)
     assert re.search(r"^-- KEYS", text, re.M)
     assert re.search(r"^-- Reply  ", text, re.M)
     used = {int(number) for number in re.findall(r"\bARGV\[(\d+)\]", Script(name).text)}
-    told = {int(number) for number in re.findall(r"\bARGV\[(\d+)…?\]", text)}
-    assert used <= told | {number + 1 for number in told}, "an argument that the header does not tell of"
+    described = {int(number) for number in re.findall(r"\bARGV\[(\d+)…?\]", text)}
+    assert used <= described | {number + 1 for number in described}, "an argument that the header lacks"
 
 
-def test_the_shard_has_the_names_of_keys_py() -> None:
+def test_lua_and_python_name_the_keys_of_a_shard_alike() -> None:
     assert set(re.findall(r'base \.\. "([^"]+)"', PARTS)) - {"nothing"} == set(Keys("n", 1).shard_names(0))
 
 
 @pytest.mark.parametrize(
-    ("operation", "fixed"),
+    ("operation", "has_fixed_arguments"),
     [
-        (claiming.claim(SPACE, "a", "t", enforce="s"), True),
-        (holding.start(SPACE, "a", "t"), True),
-        (holding.extend_claim(SPACE, "a", "t"), False),
-        (holding.release(SPACE, "a", "t"), True),
-        (settling.report(SPACE, "a", "t", 1), False),
-        (settling.fail_task(SPACE, "t", "r"), True),
-        (settling.cancel_task(SPACE, "t"), True),
-        (first_operation(submitting.requeue_task(SPACE, "t")), True),
-        (submitting.submit(SPACE, Task()), False),
-        (first_operation(values.put(SPACE, "k", 1)), False),
-        (first_operation(values.compare_and_set(SPACE, "k", 1, 7)), True),
-        (first_operation(values.delete(SPACE, "k")), False),
+        (claim.claim(NAMESPACE, "a", "t", enforce="s"), True),
+        (lease.start(NAMESPACE, "a", "t"), True),
+        (lease.extend_claim(NAMESPACE, "a", "t"), False),
+        (lease.release(NAMESPACE, "a", "t"), True),
+        (settle.report(NAMESPACE, "a", "t", 1), False),
+        (settle.fail_task(NAMESPACE, "t", "r"), True),
+        (settle.cancel_task(NAMESPACE, "t"), True),
+        (first_operation(submit.requeue_task(NAMESPACE, "t")), True),
+        (submit.submit(NAMESPACE, Task()), False),
+        (first_operation(values.put(NAMESPACE, "k", 1)), False),
+        (first_operation(values.compare_and_set(NAMESPACE, "k", 1, 7)), True),
+        (first_operation(values.delete(NAMESPACE, "k")), False),
         (
-            find_or_lock(CacheContext(SPACE, "c:", 0.0, CacheCounters("c:", None)), CacheRequest("k", "t")),
+            find_or_lock(
+                CacheContext(NAMESPACE, "c:", 0.0, CacheCounters("c:", None)), CacheRequest("k", "t")
+            ),
             False,
         ),
-        (opening.open_namespace(SPACE), True),
+        (open_namespace.open_namespace(NAMESPACE), True),
     ],
     ids=lambda value: value.script.name if isinstance(value, Operation) else "",
 )
-def test_builders_send_what_headers_tell(operation: Operation[Any], fixed: bool) -> None:
+def test_operations_send_the_keys_and_arguments_of_the_header(
+    operation: Operation[Any], has_fixed_arguments: bool
+) -> None:
     text = header(operation.script.name)
     arguments = [int(number) for number in re.findall(r"ARGV\[(\d+)\]", text)]
-    if fixed:
+    if has_fixed_arguments:
         assert len(operation.args) == max(arguments, default=0)
     keys = [int(number) for number in re.findall(r"KEYS\[(\d+)\]", text)]
     assert len(operation.keys) == max(keys)
 
 
-def test_values_have_the_names_of_keys_py() -> None:
+def test_lua_and_python_name_the_keys_of_values_alike() -> None:
     assert set(re.findall(r'values_prefix \.\. "([^"]+)"', PARTS)) == set(Keys("n", 1).value_names())
 
 
-def test_delegations_have_the_names_of_keys_py() -> None:
+def test_lua_and_python_name_the_keys_of_delegations_alike() -> None:
     text = (ROOT / "delegation/lua/shared/delegations.lua").read_text()
     assert set(re.findall(r'prefix \.\. "([^"]+)"', text)) == set(Keys("n", 1).delegation_names())
 
 
-def test_what_is_inside_a_record_is_told_alike() -> None:
+def test_lua_and_python_have_the_same_limit_for_inline_payloads() -> None:
     text = (ROOT / "tasks/lua/shared/record.lua").read_text()
     assert f"local MAX_INLINE_BYTES = {MAX_INLINE_BYTES}\n" in text
 
 
-def test_includes_are_spliced_once() -> None:
+def test_an_include_is_spliced_in_once() -> None:
     text = Script("tasks/claim_next").text
     assert "--@include" not in text
     assert text.count("local function load(") == 1
     assert text.index("local function load(") < text.index("local function save(")
 
 
-def test_a_script_has_only_what_it_uses() -> None:
+def test_a_script_contains_only_the_definitions_that_it_uses() -> None:
     text = Script("tasks/counts").text
     assert "local counts =" in text
     assert "local leases =" not in text
     assert "local function load(" not in text
 
 
-def test_what_is_used_rarely_is_made_when_it_is_called() -> None:
+def test_a_definition_used_only_through_lazy_is_made_at_its_first_call() -> None:
     text = Script("tasks/get_tasks").text
-    usual, _, rest = text.partition("function lazy()")
-    assert "lazy().expire(id, record)" in usual
-    assert "local function expire(" not in usual
+    eager, _, rest = text.partition("function lazy()")
+    assert "lazy().expire(id, record)" in eager
+    assert "local function expire(" not in eager
     assert rest.index("local function settle(") < rest.index("local function expire(")
     assert "local function expire(" not in rest.partition("return lazy_table")[2]
 
 
-def test_what_is_used_both_ways_is_made_at_once() -> None:
-    text = Script("tasks/fail_task").text  # settles by itself, and rarely for a deadline
+def test_a_definition_that_is_also_used_directly_is_not_lazy() -> None:
+    text = Script("tasks/fail_task").text  # calls settle itself; `lazy` calls it where a deadline has passed
     assert "local function settle(" in text.partition("function lazy()")[0]
     assert "lazy().settle" not in text
 
 
 @pytest.fixture
 def commands(real: Backend) -> Callable[[Callable[[], Any]], list[str]]:
-    """Collect what clients (not scripts) send while something runs."""
+    """Return a function that collects the commands of clients, not of scripts, during a call."""
     client: Any = real.client()
 
-    def collect(act: Callable[[], Any]) -> list[str]:
+    def collect(call: Callable[[], Any]) -> list[str]:
         with client.monitor() as monitor:
-            act()
+            call()
             with redis.Redis.from_url(str(real.url)) as marker:
                 marker.echo("the end")
             sent = []
@@ -145,7 +145,7 @@ def commands(real: Backend) -> Callable[[Callable[[], Any]], list[str]]:
     return collect
 
 
-def test_each_verb_is_one_evalsha(real: Backend, commands: Any) -> None:
+def test_a_call_is_one_evalsha(real: Backend, commands: Any) -> None:
     with real.store() as store:
         manager = TaskManager(store)
         ids = [manager.submit(Task()) for _ in range(3)]
@@ -159,7 +159,7 @@ def test_each_verb_is_one_evalsha(real: Backend, commands: Any) -> None:
         assert commands(lambda: manager.claim_next("a", ["p"], ["c"], ["t"])) == ["EVALSHA"]
 
 
-def test_a_script_that_the_server_forgot_is_sent_in_full_once(real: Backend, commands: Any) -> None:
+def test_an_unknown_script_is_sent_in_full_once(real: Backend, commands: Any) -> None:
     with real.store() as store:
         manager = TaskManager(store)
         task_id = manager.submit(Task())
@@ -171,7 +171,7 @@ def test_a_script_that_the_server_forgot_is_sent_in_full_once(real: Backend, com
         assert manager.counts()["pending"] == 4
 
 
-def test_from_an_existing_client(backend: Backend) -> None:
+def test_a_store_leaves_a_given_client_open(backend: Backend) -> None:
     client = backend.client()
     with RedisStore(client, "test") as store:
         manager = TaskManager(store)
@@ -181,4 +181,4 @@ def test_from_an_existing_client(backend: Backend) -> None:
         done = manager.wait(task_id, 10)
         assert done is not None
         assert done.result == "done"
-    assert client.ping()  # the store leaves the client to its owner
+    assert client.ping()
