@@ -1,4 +1,4 @@
-"""Delegations on every server, in both styles, and time that passes for them."""
+"""Managers of delegations and pools, and delegations that expire."""
 
 from collections.abc import Callable
 
@@ -22,7 +22,7 @@ def pools(fleet: Fleet) -> AsyncPoolManager:
 
 @pytest.fixture
 def expire(fleet: Fleet) -> Expire:
-    """Let the end of a delegation lie in the past."""
+    """Return a function that moves the expiry of a delegation into the past."""
 
     def expire(delegation_id: str) -> None:
         records = fleet.namespaces["test"].keys.delegation_names()["delegation:"]

@@ -1,14 +1,18 @@
-"""All verbs of delegation held against a pure model, in any order."""
+"""The delegation protocol compared with a model, in any order of calls."""
 
 import itertools
 from dataclasses import dataclass
+from typing import ClassVar
 
-import fakeredis
-from hypothesis import settings
+import pytest
+import redis
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from converge_redis import DelegationProtocol, DelegationRefusedError, PoolManager, PoolSpec, RedisStore
+from converge_redis.core.ids import uuid7
+from tests.support.backends import Backend
 
 agents = st.sampled_from("abcd")
 scopes = st.frozensets(st.sampled_from(["read", "write", "delete"]), min_size=1)
@@ -16,116 +20,142 @@ scopes = st.frozensets(st.sampled_from(["read", "write", "delete"]), min_size=1)
 
 @dataclass
 class Link:
-    giver: str
-    taker: str
-    pooled: bool
+    """A delegation of the model.
+
+    Attributes:
+        depth_left: How many delegations may be below it; None: any number.
+    """
+
+    delegator: str
+    delegatee: str
+    is_pooled: bool
     scope: frozenset[str]
     parent: "Link | None"
-    left: int | None
-    ended: bool = False
+    depth_left: int | None
+    has_ended: bool = False
 
-    def above(self) -> "list[Link]":
-        return [self, *(self.parent.above() if self.parent else [])]
+    def chain(self) -> "list[Link]":
+        """Return the link and all above it."""
+        return [self, *(self.parent.chain() if self.parent else [])]
 
 
-class Delegating(RuleBasedStateMachine):
-    """What the protocol does, beside what the rules say."""
+class ProtocolAndModel(RuleBasedStateMachine):
+    """The protocol and the model, changed by the same calls."""
 
-    made = Bundle("made")
+    client: ClassVar[redis.Redis]
+    ids = Bundle("ids")
 
     def __init__(self) -> None:
         super().__init__()
-        self.client = fakeredis.FakeRedis(server=fakeredis.FakeServer())
-        self.store = RedisStore(self.client)
-        self.real = DelegationProtocol(self.store)
+        self.store = RedisStore(self.client, f"model {uuid7()}")
+        self.protocol = DelegationProtocol(self.store)
         self.pools = PoolManager(self.store)
-        self.pools.create_pool(PoolSpec(id="crew"))
+        self.pools.create_pool(PoolSpec(id="pool"))
         self.links: dict[str, Link] = {}
         self.members: set[str] = set()
 
-    def holds(self, link: Link, agent: str) -> bool:
-        return agent in self.members if link.pooled else link.taker == agent
+    def is_holder(self, link: Link, agent: str) -> bool:
+        return agent in self.members if link.is_pooled else link.delegatee == agent
 
-    def counts(self, link: Link) -> bool:
-        chain = link.above()
-        return not any(one.ended for one in chain) and all(
-            self.holds(above, below.giver) for below, above in itertools.pairwise(chain)
+    def is_active(self, link: Link) -> bool:
+        chain = link.chain()
+        return not any(each.has_ended for each in chain) and all(
+            self.is_holder(above, below.delegator) for below, above in itertools.pairwise(chain)
         )
 
     @rule(
-        target=made,
-        giver=agents,
-        taker=agents,
-        pooled=st.booleans(),
+        target=ids,
+        delegator=agents,
+        delegatee=agents,
+        is_pooled=st.booleans(),
         scope=scopes,
-        left=st.sampled_from([None, 0, 1, 3]),
+        max_depth=st.sampled_from([None, 0, 1, 3]),
     )
-    def begin(self, giver: str, taker: str, pooled: bool, scope: frozenset[str], left: int | None) -> str:
-        taker = "crew" if pooled else taker if taker != giver else "e"
-        kind = "pooled" if pooled else "direct"
-        made = self.real.delegate(
-            giver, taker, scope, delegation_type=kind, max_depth=left, expires_in_sec=1000
+    def delegate(
+        self, delegator: str, delegatee: str, is_pooled: bool, scope: frozenset[str], max_depth: int | None
+    ) -> str:
+        delegatee = "pool" if is_pooled else delegatee if delegatee != delegator else "e"
+        delegation_id = self.protocol.delegate(
+            delegator,
+            delegatee,
+            scope,
+            delegation_type="pooled" if is_pooled else "direct",
+            max_depth=max_depth,
+            expires_in_sec=1000,
         )
-        self.links[made] = Link(giver, taker, pooled, scope, None, left)
-        return made
+        self.links[delegation_id] = Link(delegator, delegatee, is_pooled, scope, None, max_depth)
+        return delegation_id
 
-    @rule(target=made, parent=made, giver=agents, taker=agents, scope=st.none() | scopes)
-    def hand_on(self, parent: str, giver: str, taker: str, scope: frozenset[str] | None) -> str:
+    @rule(target=ids, parent=ids, delegator=agents, delegatee=agents, scope=st.none() | scopes)
+    def delegate_further(
+        self, parent: str, delegator: str, delegatee: str, scope: frozenset[str] | None
+    ) -> str:
         above = self.links[parent]
-        taker = taker if taker != giver else "e"
-        allowed = (
-            self.holds(above, giver)
-            and self.counts(above)
-            and above.left != 0
+        delegatee = delegatee if delegatee != delegator else "e"
+        is_allowed = (
+            self.is_holder(above, delegator)
+            and self.is_active(above)
+            and above.depth_left != 0
             and (scope is None or scope <= above.scope)
-            and all(one.giver != taker for one in above.above())
+            and all(each.delegator != delegatee for each in above.chain())
         )
         try:
-            made = self.real.delegate(giver, taker, scope, parent=parent)
+            delegation_id = self.protocol.delegate(delegator, delegatee, scope, parent=parent)
         except DelegationRefusedError:
-            assert not allowed
+            assert not is_allowed
             return parent
-        assert allowed
-        left = None if above.left is None else above.left - 1
-        self.links[made] = Link(giver, taker, False, scope or above.scope, above, left)
-        return made
+        assert is_allowed
+        depth_left = None if above.depth_left is None else above.depth_left - 1
+        self.links[delegation_id] = Link(delegator, delegatee, False, scope or above.scope, above, depth_left)
+        return delegation_id
 
-    @rule(which=made)
-    def revoke(self, which: str) -> None:
-        assert self.real.revoke(which) is not self.links[which].ended
-        self.links[which].ended = True
+    @rule(delegation_id=ids)
+    def revoke(self, delegation_id: str) -> None:
+        assert self.protocol.revoke(delegation_id) is not self.links[delegation_id].has_ended
+        self.links[delegation_id].has_ended = True
 
-    @rule(which=made)
-    def expire(self, which: str) -> None:
-        self.client.hset(self.store._namespace.keys.delegation_names()["delegation:"] + which, "expires", "1")
-        self.links[which].ended = True
+    @rule(delegation_id=ids)
+    def expire(self, delegation_id: str) -> None:
+        records = self.store._namespace.keys.delegation_names()["delegation:"]
+        self.client.hset(records + delegation_id, "expires", "1")
+        self.links[delegation_id].has_ended = True
 
     @rule(agent=agents)
     def join(self, agent: str) -> None:
-        self.pools.join_pool(agent, "crew")
+        self.pools.join_pool(agent, "pool")
         self.members.add(agent)
 
     @rule(agent=agents)
     def leave(self, agent: str) -> None:
-        assert self.pools.leave_pool(agent, "crew") is (agent in self.members)
+        assert self.pools.leave_pool(agent, "pool") is (agent in self.members)
         self.members.discard(agent)
 
-    @rule(agent=agents, wanted=scopes)
-    def ask(self, agent: str, wanted: frozenset[str]) -> None:
-        assert self.real.is_authorized(agent, wanted) is any(
-            self.holds(link, agent) and self.counts(link) and wanted <= link.scope
+    @rule(agent=agents, scope=scopes)
+    def check(self, agent: str, scope: frozenset[str]) -> None:
+        assert self.protocol.is_authorized(agent, scope) is any(
+            self.is_holder(link, agent) and self.is_active(link) and scope <= link.scope
             for link in self.links.values()
         )
 
+    def teardown(self) -> None:
+        self.store.close()
+
     @invariant()
-    def all_are_as_the_model_says(self) -> None:
-        for made, link in self.links.items():
-            found = self.real.get_delegation(made)
+    def delegations_are_equal(self) -> None:
+        for delegation_id, link in self.links.items():
+            found = self.protocol.get_delegation(delegation_id)
             assert found is not None
-            assert (found.is_active, frozenset(found.scope)) == (self.counts(link), link.scope)
+            assert (found.is_active, frozenset(found.scope)) == (self.is_active(link), link.scope)
 
 
-def test_the_protocol_does_as_the_model_says() -> None:
+def test_every_call_has_the_result_of_the_model(real: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ProtocolAndModel, "client", real.client(), raising=False)
     run_state_machine_as_test(
-        Delegating, settings=settings(max_examples=40, stateful_step_count=25, deadline=None)
+        ProtocolAndModel,
+        settings=settings(
+            max_examples=40,
+            stateful_step_count=25,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow],
+        ),
     )
