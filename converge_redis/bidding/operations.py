@@ -1,4 +1,4 @@
-"""Acts in auctions: open, submit_bid, reveal, resolve, award."""
+"""Operations of auctions: open, submit_bid, reveal, resolve, award."""
 
 import secrets
 import time
@@ -106,8 +106,8 @@ def submit_bid(
         secret.commitment if secret else amount_text,
         b"" if secret else data,
     )
-    act = f"the bid of agent {agent_id!r} in auction {auction.auction_id!r}"
-    decode = accepted(act, REFUSALS, strict, agent_id)
+    action = f"the bid of agent {agent_id!r} in auction {auction.auction_id!r}"
+    decode = accepted(action, REFUSALS, strict, agent_id)
     is_accepted = yield from _open_then(auction, auction_operation(auction, _SUBMIT_BID, arguments, decode))
     if is_accepted and secret is not None:
         auction.secrets[agent_id] = secret
@@ -147,12 +147,12 @@ def reveal(auction: AuctionContext, agent_id: str, *, strict: bool = False) -> O
 
 
 def resolve(auction: AuctionContext) -> Procedure[str | None]:
-    """Close the auction, unless it closes by itself, and return the winner.
+    """Close the auction, unless it closes at a time, and return the winner.
 
-    An auction with a deadline, and an English one with `quiet_sec` or `hard_close_sec`, closes by itself.
+    An auction with a deadline, and an English one with `quiet_sec` or `hard_close_sec`, closes at that time.
 
     Returns:
-        The winner; None when there is none, or the auction is still open: `outcome` tells the two apart.
+        The winner; None when there is none, or the auction is still open: `outcome` distinguishes the two.
 
     Raises:
         AuctionExistsError: The auction was opened with other terms.

@@ -43,7 +43,7 @@ class _AuctionProtocol(ABC, Generic[S]):
         reveal_sec: float | None = None,
         coordination_metrics: CoordinationMetrics | None = None,
     ) -> None:
-        """Make the protocol of an auction with these terms; the first act opens the auction.
+        """Make the protocol of an auction with these terms; the first action opens the auction.
 
         Args:
             auction_type: One of `AuctionType`. Sealed: the highest bid wins and pays its own amount (first

@@ -71,7 +71,7 @@ class CacheContext:
 
 @dataclass(slots=True)
 class CacheRequest:
-    """What one call looks for.
+    """The request of one call.
 
     Attributes:
         name: The key in the store.

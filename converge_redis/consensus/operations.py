@@ -112,8 +112,8 @@ def vote(ballot: BallotContext, agent_id: str, option: Any, *, strict: bool = Fa
             f"a ballot with other terms has the id {ballot.vote_id!r}; give the new one another id",
             ballot.vote_id,
         )
-    act = f"the vote of agent {agent_id!r} in ballot {ballot.vote_id!r}"
-    decode = accepted(act, _REFUSALS, strict, agent_id)
+    action = f"the vote of agent {agent_id!r} in ballot {ballot.vote_id!r}"
+    decode = accepted(action, _REFUSALS, strict, agent_id)
     return decode((b"REFUSED", b"unknown") if reply[0] == b"UNKNOWN" else reply)
 
 

@@ -1,4 +1,4 @@
-"""Acts of the Contract Net: call, propose, refuse, accept; the award is a claim on the task.
+"""Operations of the Contract Net: call, propose, refuse, accept; the award is a claim on the task.
 
 The protocol is FIPA's (Contract Net Interaction Protocol Specification, SC00029H, 2002), after Smith (The
 Contract Net Protocol, 1980).
@@ -141,8 +141,8 @@ def _reply(
     validate_id("task_id", task_id)
     agent = encode_part(validate_id("agent_id", agent_id))
     data = encode("content", content, namespace.payload_limit)
-    act = f"the reply of agent {agent_id!r} to the call for task {task_id!r}"
-    decode = accepted(act, _REFUSALS, strict, agent_id)
+    action = f"the reply of agent {agent_id!r} to the call for task {task_id!r}"
+    decode = accepted(action, _REFUSALS, strict, agent_id)
     arguments = (call_id(), task_id, agent, kind, data)
     return Operation(_REPLY_TO_CALL, namespace.keys.shard_with(task_id), arguments, decode)
 
@@ -176,7 +176,7 @@ def accept(
     validate_id("task_id", task_id)
     validate_id("contractor_id", contractor_id)
     initiator = "" if by is None else encode_part(validate_id("by", by))
-    act = f"the award of task {task_id!r} to agent {contractor_id!r}"
-    decode = accepted(act, _REFUSALS, strict, contractor_id)
+    action = f"the award of task {task_id!r} to agent {contractor_id!r}"
+    decode = accepted(action, _REFUSALS, strict, contractor_id)
     arguments = (call_id(), task_id, contractor_id, encode_part(contractor_id), initiator)
     return Operation(_ACCEPT_PROPOSAL, namespace.keys.shard_with(task_id), arguments, decode)

@@ -1,4 +1,4 @@
-"""Session replies: decode an accepted act, a refusal with its reason, or the fields of a session."""
+"""Session replies: decode an accepted action, a refusal with its reason, or the fields of a session."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -16,12 +16,12 @@ MIN_RETENTION = 60.0
 
 
 def accepted(
-    act: str, refusals: Mapping[str, str], strict: bool, agent_id: str | None = None
+    action: str, refusals: Mapping[str, str], strict: bool, agent_id: str | None = None
 ) -> Callable[[Sequence[Any]], bool]:
-    """Return the decoder of the reply to an act: True, or False when the rules do not allow it.
+    """Return the decoder of the reply to an action: True, or False when the rules do not allow it.
 
     Args:
-        act: What was attempted, for the message.
+        action: The attempted action, for the message.
         refusals: The texts of the reasons that the script may return, besides `REFUSALS`.
         strict: Whether a refusal raises `ActRefusedError`.
         agent_id: The agent that acts, for the error.
@@ -32,18 +32,18 @@ def accepted(
             return True
         reason = reply[1].decode()
         if strict:
-            raise refusal(act, refusals, reason, agent_id)
+            raise refusal(action, refusals, reason, agent_id)
         return False
 
     return decode
 
 
 def refusal(
-    act: str, refusals: Mapping[str, str], reason: str, agent_id: str | None = None
+    action: str, refusals: Mapping[str, str], reason: str, agent_id: str | None = None
 ) -> ActRefusedError:
-    """Return the error for an act that the rules do not allow."""
+    """Return the error for an action that the rules do not allow."""
     text = {**REFUSALS, **refusals}[reason]
-    return ActRefusedError(f"{act} was refused: {text}", reason, agent_id)
+    return ActRefusedError(f"{action} was refused: {text}", reason, agent_id)
 
 
 def decode_fields(flat: Sequence[bytes]) -> dict[str, bytes]:

@@ -1,4 +1,4 @@
-"""Acts in negotiations: create_session, propose, accept, reject, close."""
+"""Operations of negotiations: create_session, propose, accept, reject, close."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -130,7 +130,7 @@ def _find_by_argument(
 def near_cached_method(
     builder: "Builder[P, T]", near_builder: NearBuilder, find: Finder = _find_by_argument
 ) -> "Method[P, T]":
-    """Make a blocking method that reads one thing, and looks it up in the near cache first.
+    """Make a blocking method that reads one object, from the near cache if it is there.
 
     Args:
         builder: The builder for a store without a near cache.
@@ -158,7 +158,7 @@ def near_cached_method(
 def async_near_cached_method(
     builder: "Builder[P, T]", near_builder: NearBuilder, find: Finder = _find_by_argument
 ) -> "AsyncMethod[P, T]":
-    """Make a method for asyncio that reads one thing; see `near_cached_method`."""
+    """Make a method for asyncio that reads one object; see `near_cached_method`."""
     name = builder.__name__
     uncached: Any = async_method(builder)
 

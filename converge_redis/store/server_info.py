@@ -34,7 +34,7 @@ class ServerInfo:
 
 
 def ping(namespace: Namespace) -> Procedure[bool]:
-    """Ask the server for an answer.
+    """Check that the server answers.
 
     Returns:
         True.

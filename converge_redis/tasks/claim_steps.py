@@ -87,7 +87,7 @@ class _Found:
 
     Attributes:
         rows: The claimed tasks.
-        is_more: Whether the script must be called again before it can tell that there is nothing.
+        is_more: Whether the script must be called again before it is certain that there is nothing.
         due_in: Seconds until the due timer is to fire, where the claimer was put into the queue.
         granted: False where the scope is not delegated to the agent.
     """

@@ -182,7 +182,9 @@ class HolderReply:
         if reply[0] == self.accepted:
             return True
         if reply[0] == b"UNKNOWN":
-            _log.warning("agent %r cannot %s task %r: it is unknown", self.agent_id, self.verb, self.task_id)
+            _log.warning(
+                "agent %r cannot %s task %r: there is no such task", self.agent_id, self.verb, self.task_id
+            )
             return False
         if reply[0] == b"UNREADABLE":
             raise StoreReplyError(f"task {self.task_id!r} is stored in a form that cannot be read")

@@ -92,7 +92,7 @@ class TaskWaiters(ListenerPart):
 
 
 class ClaimEnds(ListenerPart):
-    """Claims of this process that another one may end: by a cancellation, an expiry, an operator's act."""
+    """Claims of this process that another one may end: a cancellation, an expiry, an operator's call."""
 
     messages: ClassVar = {b"lost": "_on_lost"}
 

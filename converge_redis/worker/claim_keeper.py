@@ -1,4 +1,4 @@
-"""The claim keeper: renews claims from a thread of its own, whatever the program is busy with."""
+"""The claim keeper: renews claims from a separate thread, whatever the program is doing."""
 
 import asyncio
 import logging

@@ -28,7 +28,7 @@ _log = logging.getLogger("converge_redis")
 
 
 class Worker:
-    """Works on tasks until it is told to end.
+    """Claims tasks and runs a handler for each, until it is drained.
 
     It waits for tasks by push, renews their claims from a thread of its own (`ClaimKeeper`), and runs a
     handler for each task: coroutine functions in its event loop, plain functions in threads. The return value
@@ -69,7 +69,7 @@ class Worker:
             retries: How many attempts may follow the first one of a task when the handler raises.
             backoff_sec: Seconds before the second attempt, at most; doubled for each further one, and drawn
                 from the upper half of that.
-            grace_sec: Seconds that handlers have to finish when the worker is told to end.
+            grace_sec: Seconds that handlers have to finish when the worker is drained.
             on_event: Called with ``"claimed"``, ``"completed"``, ``"failed"``, ``"released"`` or ``"lost"``,
                 and the task.
 
@@ -116,7 +116,7 @@ class Worker:
         asyncio.run(self._run_until_signal())
 
     def drain(self, grace_sec: float | None = None) -> None:
-        """Tell the worker to end: it stops claiming, lets handlers finish, and releases the other tasks.
+        """Drain the worker: it stops claiming, lets handlers finish, and releases the other tasks.
 
         A released task has not used up an attempt. From any thread; returns at once.
 
