@@ -1,13 +1,17 @@
-"""All verbs of negotiation held against a pure model, in any order."""
+"""The negotiation protocol compared with a model, in any order of calls."""
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
-import fakeredis
-from hypothesis import settings
+import pytest
+import redis
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from converge_redis import NegotiationProtocol, RedisStore
+from converge_redis.core.ids import uuid7
+from tests.support.backends import Backend
 
 AGENTS = "abcd"
 agents = st.sampled_from(AGENTS + "z")
@@ -15,9 +19,15 @@ agents = st.sampled_from(AGENTS + "z")
 
 @dataclass
 class Model:
+    """A negotiation, as its rules define it.
+
+    Attributes:
+        history: The proposers, in the order of their proposals.
+    """
+
     quorum: str
-    rounds: int | None
-    turns: bool
+    max_rounds: int | None
+    turn_order: bool
     history: list[str] = field(default_factory=lambda: ["a"])
     accepted: set[str] = field(default_factory=set)
     state: str = "proposed"
@@ -26,9 +36,10 @@ class Model:
         return agent in AGENTS and self.state in {"proposed", "countered"}
 
     def propose(self, agent: str) -> bool:
-        after = AGENTS[(AGENTS.index(self.history[-1]) + 1) % len(AGENTS)]
-        full = self.rounds is not None and len(self.history) >= self.rounds
-        if not self.may_act(agent) or full or (self.turns and agent != after):
+        next_agent = AGENTS[(AGENTS.index(self.history[-1]) + 1) % len(AGENTS)]
+        is_last_round = self.max_rounds is not None and len(self.history) >= self.max_rounds
+        is_turn = not self.turn_order or agent == next_agent
+        if not self.may_act(agent) or is_last_round or not is_turn:
             return False
         self.history.append(agent)
         self.accepted.clear()
@@ -50,48 +61,70 @@ class Model:
         return True
 
 
-class Negotiating(RuleBasedStateMachine):
-    """What the protocol does, beside what the rules say."""
+class ProtocolAndModel(RuleBasedStateMachine):
+    """The protocol and the model, changed by the same calls."""
+
+    client: ClassVar[redis.Redis]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.store = RedisStore(self.client, f"model {uuid7()}")
+        self.protocol = NegotiationProtocol(self.store)
 
     @initialize(
-        quorum=st.sampled_from(["any", "all"]), rounds=st.none() | st.integers(1, 6), turns=st.booleans()
+        quorum=st.sampled_from(["any", "all"]),
+        max_rounds=st.none() | st.integers(1, 6),
+        turn_order=st.booleans(),
     )
-    def begin(self, quorum: str, rounds: int | None, turns: bool) -> None:
-        self.real = NegotiationProtocol(RedisStore(fakeredis.FakeRedis(server=fakeredis.FakeServer())))
-        self.id = self.real.create_session(
-            "a", list(AGENTS), "a", quorum=quorum, max_rounds=rounds, turn_order=turns
+    def create_session(self, quorum: str, max_rounds: int | None, turn_order: bool) -> None:
+        self.id = self.protocol.create_session(
+            "a", list(AGENTS), "a", quorum=quorum, max_rounds=max_rounds, turn_order=turn_order
         )
-        self.model = Model(quorum, rounds, turns)
+        self.model = Model(quorum, max_rounds, turn_order)
 
-    def named(self, number: int | None) -> str | None:
+    def teardown(self) -> None:
+        self.store.close()
+
+    def proposal_id(self, number: int | None) -> str | None:
         return None if number is None else f"{self.id}:{number}"
 
     @rule(agent=agents)
     def propose(self, agent: str) -> None:
-        assert self.real.propose(self.id, agent, agent) is self.model.propose(agent)
+        assert self.protocol.propose(self.id, agent, agent) is self.model.propose(agent)
 
     @rule(agent=agents, number=st.none() | st.integers(1, 4))
     def accept(self, agent: str, number: int | None) -> None:
-        assert self.real.accept(self.id, agent, self.named(number)) is self.model.accept(agent, number)
+        accepted = self.protocol.accept(self.id, agent, self.proposal_id(number))
+        assert accepted is self.model.accept(agent, number)
 
     @rule(
-        agent=agents, number=st.none() | st.integers(1, 4), sure=st.sampled_from([True, False, False, False])
+        agent=agents,
+        number=st.none() | st.integers(1, 4),
+        is_chosen=st.sampled_from([True, False, False, False]),  # a rejection ends the session
     )
-    def reject(self, agent: str, number: int | None, sure: bool) -> None:
-        if sure:
-            assert self.real.reject(self.id, agent, self.named(number)) is self.model.reject(agent, number)
+    def reject(self, agent: str, number: int | None, is_chosen: bool) -> None:
+        if is_chosen:
+            rejected = self.protocol.reject(self.id, agent, self.proposal_id(number))
+            assert rejected is self.model.reject(agent, number)
 
     @invariant()
-    def it_is_as_the_model_says(self) -> None:
-        session = self.real.get_session(self.id)
+    def sessions_are_equal(self) -> None:
+        session = self.protocol.get_session(self.id)
         assert session is not None
         assert session.state == self.model.state
         assert [proposal.content for proposal in session.history] == self.model.history
         assert set(session.accepted_by) == self.model.accepted
-        assert self.real.list_sessions("c") == ([] if session.state.terminal else [self.id])
+        assert self.protocol.list_sessions("c") == ([] if session.state.terminal else [self.id])
 
 
-def test_the_protocol_does_as_the_model_says() -> None:
+def test_every_call_has_the_result_of_the_model(real: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ProtocolAndModel, "client", real.client(), raising=False)
     run_state_machine_as_test(
-        Negotiating, settings=settings(max_examples=60, stateful_step_count=20, deadline=None)
+        ProtocolAndModel,
+        settings=settings(
+            max_examples=60,
+            stateful_step_count=20,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow],
+        ),
     )
