@@ -95,7 +95,7 @@ class Found:
     """A reply of ``cache/find_or_lock``.
 
     Attributes:
-        word: ``FRESH``, ``STALE``, ``COMPUTE``, ``WAIT``, ``FAILED`` or ``NONE``.
+        word: ``FRESH``, ``STALE``, ``COMPUTE``, ``WAIT``, ``FAILED`` or ``ABSENT``.
         raw: The stored value.
         left: Seconds until it expires, or until the lock that is waited for does.
         cost: Seconds that it took to compute.
