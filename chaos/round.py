@@ -22,6 +22,9 @@ from converge_redis.server.embedded import AppendFsync
 
 TASKS_PER_READ = 500
 DRAIN_SECONDS = 120.0
+EXTRA_SECONDS = 60.0
+"""Seconds after the limit for kinds of faults that were not injected yet."""
+
 WAIT_FOR_EVERY = 8
 """A waiter waits for every eighth task."""
 
@@ -34,7 +37,7 @@ class Plan:
         seed: The seed of all random choices.
         tasks: The number of tasks.
         seconds: The seconds over which they are submitted, without faults.
-        limit: The most seconds with faults.
+        limit: Seconds after which the faults end, once each kind was injected.
         fsync: The server's ``appendfsync``.
         workers: The number of worker processes.
         folder: The folder for all files.
@@ -140,10 +143,11 @@ class Round:
         )
 
     def _inject_faults(self) -> None:
-        """Inject faults until all tasks are submitted and each kind of fault was injected."""
+        """Inject faults until each kind was injected, and all tasks are submitted or the limit is over."""
         deadline = time.monotonic() + self._plan.limit
-        while time.monotonic() < deadline:
-            if self.faults.is_complete and not self._fleet.running("submitter"):
+        while time.monotonic() < deadline + EXTRA_SECONDS:
+            is_over = time.monotonic() > deadline or not self._fleet.running("submitter")
+            if is_over and self.faults.is_complete:
                 break
             time.sleep(self.faults.pause())
             self.faults.inject_next()
