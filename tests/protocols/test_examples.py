@@ -1,4 +1,4 @@
-"""Each example runs, in several processes, and tells what has to happen."""
+"""Each example runs, in several processes, and prints what is expected."""
 
 import subprocess
 import sys
@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.backends import TIMEOUT
+
 ROOT = Path(__file__).parents[2]
-TOLD = {  # what lines begin with
+EXPECTED = {  # the beginnings of lines
     "auction": ["bob has won, with 35, and is paid 40", "bob holds the claim on 'dig the well'"],
     "ballot": ["an outsider may vote: False", "bob is elected by weight: [('bob', 4), ('ada', 3)]"],
     "contract_net": ["eve refuses: too busy", "ada knows that bob was awarded", "bob has dug in 3 days"],
@@ -18,22 +20,23 @@ TOLD = {  # what lines begin with
 }
 
 
-def test_all_examples_are_here() -> None:
+def test_every_example_has_an_expected_output() -> None:
     names = {path.stem for path in (ROOT / "examples").glob("*.py")}
-    assert names - {"__init__", "processes"} == set(TOLD)
+    assert names - {"__init__", "processes"} == set(EXPECTED)
 
 
-@pytest.mark.parametrize("name", TOLD)
-def test_an_example_runs(name: str) -> None:
-    ran = subprocess.run(
+@pytest.mark.parametrize("name", EXPECTED)
+def test_an_example_prints_the_expected_lines(name: str) -> None:
+    result = subprocess.run(
         [sys.executable, "-m", f"examples.{name}"],
         check=False,
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=4 * TIMEOUT,
     )
-    assert ran.returncode == 0, ran.stderr
-    assert ran.stderr == ""
-    for told in TOLD[name]:
-        assert any(line.startswith(told) for line in ran.stdout.splitlines()), (told, ran.stdout)
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""
+    lines = result.stdout.splitlines()
+    for beginning in EXPECTED[name]:
+        assert any(line.startswith(beginning) for line in lines), (beginning, result.stdout)

@@ -1,4 +1,4 @@
-"""Those who wait for sessions learn of a change also when they were not told of it."""
+"""Calls that wait for sessions do not depend on messages: a change is found although its message was lost."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -17,17 +17,18 @@ from converge_redis import (
     NegotiationProtocol,
     Task,
 )
-from tests.support.backends import TIMEOUT, eventually
+from tests.support.backends import TIMEOUT, async_until
 from tests.support.fleet import Fleet
 
 Change = Callable[[], Awaitable[Any]]
+Session = Callable[[Fleet], Awaitable[tuple[Awaitable[Any], Change]]]
+"""Makes a session; returns a call that waits for a change, and the change by another process."""
 
 
 async def negotiation(fleet: Fleet) -> tuple[Awaitable[Any], Change]:
-    talks = fleet.protocol(NegotiationProtocol, AsyncNegotiationProtocol)
-    other = fleet.protocol(NegotiationProtocol, AsyncNegotiationProtocol)
-    made = await talks.create_session("a", ["b"], 1)
-    return talks.wait_for_update(made, TIMEOUT, since=1), lambda: other.accept(made, "b")
+    one, other = (fleet.protocol(NegotiationProtocol, AsyncNegotiationProtocol) for _ in range(2))
+    session_id = await one.create_session("a", ["b"], 1)
+    return one.wait_for_update(session_id, TIMEOUT, since=1), lambda: other.accept(session_id, "b")
 
 
 async def auction(fleet: Fleet) -> tuple[Awaitable[Any], Change]:
@@ -42,47 +43,37 @@ async def ballot(fleet: Fleet) -> tuple[Awaitable[Any], Change]:
     return one.wait_for_result(TIMEOUT), other.close
 
 
-async def contract(fleet: Fleet) -> tuple[Awaitable[Any], Change]:
+async def call_for_proposals(fleet: Fleet) -> tuple[Awaitable[Any], Change]:
     one, other = (fleet.protocol(ContractNet, AsyncContractNet) for _ in range(2))
-    made = await one.call("boss", Task(), ["a"], reply_within_sec=1000)
-    return one.wait_for_replies(made, TIMEOUT), lambda: other.propose(made, "a")
+    task_id = await one.call("boss", Task(), ["a"], reply_within_sec=1000)
+    return one.wait_for_replies(task_id, TIMEOUT), lambda: other.propose(task_id, "a")
 
 
-@pytest.mark.parametrize("session", [negotiation, auction, ballot, contract])
-async def test_a_lost_connection_strands_nobody(
-    real_fleet: Fleet, session: Callable[[Fleet], Awaitable[tuple[Awaitable[Any], Change]]]
+SESSIONS = [negotiation, auction, ballot, call_for_proposals]
+
+
+def is_watched(fleet: Fleet) -> bool:
+    return bool(fleet.raw.keys(fleet.namespaces["test"].keys.shard_names(0)["onlookers:"] + "*"))
+
+
+@pytest.mark.parametrize("session", SESSIONS)
+async def test_a_waiting_call_survives_the_loss_of_the_subscribed_connection(
+    real_fleet: Fleet, session: Session
 ) -> None:
-    waits, change = await session(real_fleet)
-    waiting = asyncio.ensure_future(waits)
-    raw: Any = real_fleet.raw
-    onlookers = real_fleet.namespaces["test"].keys.shard_names(0)["onlookers:"]
-
-    async def is_watched() -> bool:
-        return bool(raw.keys(onlookers + "*"))
-
-    await eventually(is_watched)
-    raw.client_kill_filter(_type="pubsub")
+    call, change = await session(real_fleet)
+    waiting = asyncio.ensure_future(call)
+    await async_until(lambda: is_watched(real_fleet))
+    await async_until(lambda: real_fleet.raw.client_kill_filter(_type="pubsub"))
     await change()
     assert await waiting is not None
 
 
-@pytest.mark.parametrize("session", [negotiation, auction, ballot, contract])
-async def test_one_that_is_cancelled_leaves_nothing(
-    real_fleet: Fleet, session: Callable[[Fleet], Awaitable[tuple[Awaitable[Any], Change]]]
-) -> None:
-    if real_fleet.style == "sync":
-        return  # a thread that blocks cannot be cancelled
-    waits, _change = await session(real_fleet)
-    waiting = asyncio.ensure_future(waits)
-    onlookers = real_fleet.namespaces["test"].keys.shard_names(0)["onlookers:"]
-
-    async def is_watched() -> bool:
-        return bool(real_fleet.raw.keys(onlookers + "*"))
-
-    async def is_forgotten() -> bool:
-        return not await is_watched()
-
-    await eventually(is_watched)
+@pytest.mark.parametrize("session", SESSIONS)
+@pytest.mark.parametrize("real_fleet", ["async"], indirect=True)  # a blocking call cannot be cancelled
+async def test_a_cancelled_call_unregisters_its_listener(real_fleet: Fleet, session: Session) -> None:
+    call, _change = await session(real_fleet)
+    waiting = asyncio.ensure_future(call)
+    await async_until(lambda: is_watched(real_fleet))
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
-    await eventually(is_forgotten)
+    await async_until(lambda: not is_watched(real_fleet))
