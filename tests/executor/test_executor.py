@@ -1,4 +1,4 @@
-"""Executors: an outcome for each decision, in both styles."""
+"""Executors: one outcome for each decision."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -49,70 +49,70 @@ class Wave(Decision):
 
 
 class Agent:
-    """An agent with all parts."""
+    """An agent whose executor has all managers and protocols; `options` replace some of them."""
 
-    def __init__(self, fleet: Fleet, agent_id: str = "agent", **more: Any) -> None:
+    def __init__(self, fleet: Fleet, agent_id: str = "agent", **options: Any) -> None:
         self.tasks = fleet.protocol(TaskManager, AsyncTaskManager)
         self.pools = fleet.protocol(PoolManager, AsyncPoolManager)
         self.auction = fleet.protocol(BiddingProtocol, AsyncBiddingProtocol, auction_id="auction")
-        self.talks = fleet.protocol(NegotiationProtocol, AsyncNegotiationProtocol)
+        self.negotiations = fleet.protocol(NegotiationProtocol, AsyncNegotiationProtocol)
         self.delegations = fleet.protocol(DelegationProtocol, AsyncDelegationProtocol)
         self.ballot = fleet.protocol(Ballot, AsyncBallot, vote_id="ballot")
-        parts: dict[str, Any] = {
+        arguments: dict[str, Any] = {
             "task_manager": self.tasks,
             "pool_manager": self.pools,
             "bidding_protocols": {"auction": self.auction},
-            "negotiation_protocol": self.talks,
+            "negotiation_protocol": self.negotiations,
             "delegation_protocol": self.delegations,
             "votes_store": self.ballot,
-            **more,
+            **options,
         }
         self.executor: Any
         if fleet.style == "sync":
-            plain = {name: _plain(part) for name, part in parts.items()}
-            self.executor = InThreads(StandardExecutor(agent_id, **plain))
+            blocking = {name: _blocking(argument) for name, argument in arguments.items()}
+            self.executor = InThreads(StandardExecutor(agent_id, **blocking))
         else:
-            self.executor = AsyncStandardExecutor(agent_id, **parts)
+            self.executor = AsyncStandardExecutor(agent_id, **arguments)
 
-    async def does(self, *decisions: Any) -> list[Any]:
+    async def execute(self, *decisions: Any) -> list[Any]:
         outcomes: list[Any] = await self.executor.execute(decisions)
         assert [outcome.decision for outcome in outcomes] == list(decisions)
         return outcomes
 
 
-def _plain(part: Any) -> Any:
-    if isinstance(part, dict) and part:
-        return {name: _plain(one) for name, one in part.items()}
-    return part._blocking if isinstance(part, InThreads) else part
+def _blocking(argument: Any) -> Any:
+    """Return the blocking object behind an awaitable one."""
+    if isinstance(argument, dict) and argument:
+        return {name: _blocking(value) for name, value in argument.items()}
+    return argument._blocking if isinstance(argument, InThreads) else argument
 
 
 def statuses(outcomes: list[Any]) -> list[str]:
     return [str(outcome.status) for outcome in outcomes]
 
 
-async def test_every_kind_of_decision_is_carried_out(fleet: Fleet) -> None:
+async def test_every_kind_of_decision_is_executed(fleet: Fleet) -> None:
     agent, other = Agent(fleet), Agent(fleet, "other")
     task = Task(objective="x")
-    session = await other.talks.create_session("other", ["agent"], 1)
-    second = await other.talks.create_session("other", ["agent"], 1)
-    outcomes = await agent.does(
+    session = await other.negotiations.create_session("other", ["agent"], 1)
+    second = await other.negotiations.create_session("other", ["agent"], 1)
+    outcomes = await agent.execute(
         SubmitTask(task),
         ClaimTask(task.id),
         ReportTask(task.id, "done"),
-        CreatePool(PoolSpec(id="crew")),
-        JoinPool("crew"),
+        CreatePool(PoolSpec(id="diggers")),
+        JoinPool("diggers"),
         SubmitBid("auction", 3, "content"),
         Vote("ballot", "yes"),
         Propose(session, 2),
         RejectProposal(second),
-        Delegate("helper", "read", expires_in_sec=10),
+        Delegate("helper", "read", expires_in_sec=1000),
     )
     assert statuses(outcomes) == ["done"] * 10, [outcome.reason for outcome in outcomes]
     assert outcomes[0].result == task.id
-    assert (await other.does(AcceptProposal(session, f"{session}:2")))[0].ok
-    assert (
-        statuses(await agent.does(LeavePool("crew"), RevokeDelegation(outcomes[-1].result))) == ["done"] * 2
-    )
+    assert (await other.execute(AcceptProposal(session, f"{session}:2")))[0].ok
+    undone = await agent.execute(LeavePool("diggers"), RevokeDelegation(outcomes[-1].result))
+    assert statuses(undone) == ["done"] * 2
     found = await agent.tasks.get_task(task.id)
     assert found is not None
     assert (found.result, found.assigned_to) == ("done", "agent")
@@ -123,11 +123,11 @@ async def test_every_kind_of_decision_is_carried_out(fleet: Fleet) -> None:
     assert result.decision == "yes"
 
 
-async def test_one_failing_decision_does_not_stop_the_next(fleet: Fleet) -> None:
+async def test_a_decision_that_fails_does_not_stop_the_next_one(fleet: Fleet) -> None:
     agent, other = Agent(fleet), Agent(fleet, "other")
     task_id = await other.tasks.submit(Task(objective="x"))
-    await other.does(ClaimTask(task_id), CreatePool(PoolSpec(id="full", max_agents=1)), JoinPool("full"))
-    outcomes = await agent.does(
+    await other.execute(ClaimTask(task_id), CreatePool(PoolSpec(id="full", max_agents=1)), JoinPool("full"))
+    outcomes = await agent.execute(
         ClaimTask(task_id),
         ReportTask(task_id, 1),
         JoinPool("full"),
@@ -156,7 +156,7 @@ async def test_one_failing_decision_does_not_stop_the_next(fleet: Fleet) -> None
     assert "task_id" in str(outcomes[4].reason)
 
 
-async def test_what_the_executor_has_no_part_for(fleet: Fleet) -> None:
+async def test_decisions_without_their_manager_are_not_supported(fleet: Fleet) -> None:
     agent = Agent(
         fleet,
         task_manager=None,
@@ -175,45 +175,47 @@ async def test_what_the_executor_has_no_part_for(fleet: Fleet) -> None:
         Delegate("x", "y"),
         Wave("x"),
     )
-    assert set(statuses(await agent.does(*decisions))) == {"not_supported"}
-    assert (
-        statuses(await Agent(fleet).does(SubmitBid("another", 1), Vote("another", 1)))
-        == ["not_supported"] * 2
-    )
+    assert set(statuses(await agent.execute(*decisions))) == {"not_supported"}
+    outcomes = await Agent(fleet).execute(SubmitBid("another", 1), Vote("another", 1))
+    assert statuses(outcomes) == ["not_supported"] * 2
 
 
-async def test_a_policy_allows_only_what_it_names(fleet: Fleet) -> None:
+async def test_a_policy_allows_only_the_decisions_that_it_names(fleet: Fleet) -> None:
     policy = ActionPolicy(allowed_actions=["SubmitTask", "ClaimTask"], max_decisions=3)
     agent = Agent(fleet, action_policy=policy)
     task = Task()
-    outcomes = await agent.does(SubmitTask(task), JoinPool("crew"), ClaimTask(task.id), ClaimTask(task.id))
+    outcomes = await agent.execute(
+        SubmitTask(task), JoinPool("diggers"), ClaimTask(task.id), ClaimTask(task.id)
+    )
     assert statuses(outcomes) == ["done", "not_allowed", "done", "not_allowed"]
     assert "JoinPool" in outcomes[1].reason
-    for malformed in ("ClaimTask", [ClaimTask("x")], [1]):
+    for invalid in ("ClaimTask", [ClaimTask("x")], [1]):
         with pytest.raises((TypeError, ValueError), match="allowed_actions"):
-            ActionPolicy(allowed_actions=malformed)  # type: ignore[arg-type]
+            ActionPolicy(allowed_actions=invalid)  # type: ignore[arg-type]
     with pytest.raises(InvalidValueError, match="max_decisions"):
         ActionPolicy(max_decisions=-1)
 
 
-async def test_handlers_take_the_place_of_verbs(fleet: Fleet) -> None:
+async def test_handlers_replace_the_standard_execution(fleet: Fleet) -> None:
     async def wave(decision: Wave) -> str:
         return f"hello {decision.to}"
 
     def claim(_decision: ClaimTask) -> bool:
         return False
 
-    handlers = {Wave: wave if fleet.style == "async" else lambda one: f"hello {one.to}", ClaimTask: claim}
-    outcomes = await Agent(fleet, handlers=handlers).does(Wave("you"), ClaimTask("x"))
+    handlers = {
+        Wave: wave if fleet.style == "async" else lambda decision: f"hello {decision.to}",
+        ClaimTask: claim,
+    }
+    outcomes = await Agent(fleet, handlers=handlers).execute(Wave("you"), ClaimTask("x"))
     assert (outcomes[0].result, *statuses(outcomes)) == ("hello you", "done", "refused")
 
 
-async def test_votes_in_a_plain_dict_are_for_one_process(fleet: Fleet) -> None:
+async def test_votes_can_be_kept_in_a_dict_of_the_process_or_in_ballots(fleet: Fleet) -> None:
     votes: dict[str, Any] = {}
     for name, option in (("a", "x"), ("b", "x"), ("c", "y")):
-        await Agent(fleet, name, votes_store=votes).does(Vote("v", option))
+        await Agent(fleet, name, votes_store=votes).execute(Vote("v", option))
     assert Consensus.majority_vote(option for _, option in votes["v"]) == "x"
-    agent = Agent(fleet)
-    both = Agent(fleet, votes_store={"ballot": agent.ballot})
-    assert statuses(await both.does(Vote("ballot", "x"))) == ["done"]
-    assert statuses(await both.does(Vote("ballot", "x"))) == ["refused"]
+    agent = Agent(fleet, votes_store={"ballot": Agent(fleet).ballot})
+    assert statuses(await agent.execute(Vote("ballot", "x"))) == ["done"]
+    assert statuses(await agent.execute(Vote("ballot", "x"))) == ["refused"]

@@ -28,10 +28,10 @@ from converge_redis.pools import manager as pool_module
 from converge_redis.tasks import manager as task_module
 
 REQUIRED = inspect.Parameter.empty
-KEYWORD = "keyword only"
+KEYWORD = "keyword-only"
 
-# method → its parameters: name, default, and whether it is keyword-only
-SEED: dict[str, list[tuple[Any, ...]]] = {
+# Each method with its parameters: name, default, and KEYWORD for keyword-only ones.
+TASKS: dict[str, list[tuple[Any, ...]]] = {
     "submit": [("task", REQUIRED)],
     "refresh_from_store": [],
     "claim": [("agent_id", REQUIRED), ("task_id", REQUIRED)],
@@ -93,7 +93,7 @@ PROTOCOLS = [*MANAGERS, BiddingProtocol, AsyncBiddingProtocol, Ballot, AsyncBall
 CASES = [
     (manager, method, parameters)
     for methods, managers in (
-        (SEED, (TaskManager, AsyncTaskManager)),
+        (TASKS, (TaskManager, AsyncTaskManager)),
         (POOLS, (PoolManager, AsyncPoolManager)),
         (DELEGATION, (DelegationProtocol, AsyncDelegationProtocol)),
         (NEGOTIATION, (NegotiationProtocol, AsyncNegotiationProtocol)),
@@ -104,23 +104,25 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("manager", "method", "wanted"), CASES)
-def test_parameters(manager: type, method: str, wanted: list[tuple[Any, ...]]) -> None:
+@pytest.mark.parametrize(("manager", "method", "expected"), CASES)
+def test_methods_have_the_parameters_of_the_in_memory_interface(
+    manager: type, method: str, expected: list[tuple[Any, ...]]
+) -> None:
     signature = inspect.signature(getattr(manager, method))
     found = list(signature.parameters.values())[1:]
-    for name, default, *keyword in wanted:
+    for name, default, *keyword in expected:
         parameter = signature.parameters[name]
-        if default is not REQUIRED:  # a parameter that is required there may have a default here
+        if default is not REQUIRED:  # a required parameter may have got a default
             assert parameter.default is default or parameter.default == default
         assert (parameter.kind is inspect.Parameter.KEYWORD_ONLY) is bool(keyword)
-    positional = [name for name, _, *keyword in wanted if not keyword]
+    positional = [name for name, _, *keyword in expected if not keyword]
     assert [parameter.name for parameter in found[: len(positional)]] == positional
-    # What is new is optional, so that programs of the in-memory interface go on.
+    # New parameters are optional, so that programs for the in-memory interface work.
     assert all(parameter.default is not REQUIRED for parameter in found[len(positional) :])
 
 
 @pytest.mark.parametrize("manager", MANAGERS)
-def test_constructors(manager: type) -> None:
+def test_managers_are_made_from_a_store(manager: type) -> None:
     parameters = list(inspect.signature(manager).parameters.values())
     assert [(parameter.name, parameter.default) for parameter in parameters] == [
         ("store", None),
@@ -128,7 +130,7 @@ def test_constructors(manager: type) -> None:
     ]
 
 
-def test_constructors_of_sessions() -> None:
+def test_sessions_can_be_made_without_arguments_and_enums_have_the_known_values() -> None:
     for auction in (BiddingProtocol, AsyncBiddingProtocol):
         (first, *rest) = inspect.signature(auction).parameters.values()
         assert (first.name, first.default) == ("auction_type", "first_price_sealed_bid")
@@ -139,28 +141,28 @@ def test_constructors_of_sessions() -> None:
         "DelegationType": ["DIRECT", "POOLED"],
     }.items():
         enum = getattr(converge_redis, name)
-        assert [(one.name, one.value) for one in enum] == [(member, member.lower()) for member in members]
+        assert [(each.name, each.value) for each in enum] == [(member, member.lower()) for member in members]
 
 
-def test_modules_carry_the_names() -> None:
+def test_manager_modules_export_the_managers() -> None:
     assert task_module.TaskManager is converge_redis.TaskManager
     assert pool_module.PoolManager is converge_redis.PoolManager
 
 
-def test_coroutines_are_where_they_were() -> None:
-    for name in SEED:
+def test_the_same_methods_are_coroutine_functions() -> None:
+    for name in TASKS:
         assert inspect.iscoroutinefunction(getattr(TaskManager, name)) is (name == "wait_until_done")
         assert inspect.iscoroutinefunction(getattr(AsyncTaskManager, name))
 
 
-def test_fields_of_a_task() -> None:
+def test_a_task_has_the_fields_and_states_of_the_in_memory_interface() -> None:
     task = Task(objective="x")
     assert (task.state, task.priority, task.inputs, task.constraints) == (TaskState.PENDING, 0, {}, {})
     fields = (
         "id objective inputs outputs constraints evaluator state assigned_to result claimed_at pool_id topic"
     )
-    more = "required_capabilities priority claim_token attempts submitted_at finished_at claim_expires_at"
-    assert set(Task.model_fields) == {*fields.split(), *more.split()}
+    added = "required_capabilities priority claim_token attempts submitted_at finished_at claim_expires_at"
+    assert set(Task.model_fields) == {*fields.split(), *added.split()}
     assert [state.value for state in TaskState] == [
         "pending",
         "assigned",
@@ -171,14 +173,14 @@ def test_fields_of_a_task() -> None:
     ]
 
 
-def test_ids_are_in_the_order_of_submission() -> None:
+def test_task_ids_ascend() -> None:
     ids = [Task().id for _ in range(5000)]
     assert ids == sorted(set(ids))
     assert all(task_id[14] == "7" and task_id[19] in "89ab" for task_id in ids)
 
 
 @pytest.mark.parametrize("manager", PROTOCOLS)
-def test_methods_are_documented(manager: type) -> None:
+def test_methods_and_their_parameters_are_documented(manager: type) -> None:
     for name, method in inspect.getmembers(manager, inspect.isfunction):
         if not name.startswith("_"):
             document = inspect.getdoc(method) or ""

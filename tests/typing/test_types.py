@@ -1,4 +1,4 @@
-"""What type checkers see of the facades; `scripts/check` runs mypy (strict) over this file."""
+"""The types of the managers as type checkers see them; `scripts/check` runs mypy (strict) over this file."""
 
 import inspect
 from collections.abc import Coroutine
@@ -85,20 +85,23 @@ async def async_caches(cache: AsyncSharedCache) -> None:
 
 
 def protocols(
-    talks: NegotiationProtocol, auction: BiddingProtocol, ballot: Ballot, rights: DelegationProtocol
+    negotiations: NegotiationProtocol,
+    auction: BiddingProtocol,
+    ballot: Ballot,
+    delegations: DelegationProtocol,
 ) -> None:
-    assert_type(talks.create_session("agent", ["other"], {"any": "thing"}, quorum="all"), str)
-    assert_type(talks.accept("session", "agent", "proposal", strict=True), bool)
-    assert_type(talks.wait_for_update("session", 1.0), NegotiationSession | None)
+    assert_type(negotiations.create_session("agent", ["other"], {"any": "thing"}, quorum="all"), str)
+    assert_type(negotiations.accept("session", "agent", "proposal", strict=True), bool)
+    assert_type(negotiations.wait_for_update("session", 1.0), NegotiationSession | None)
     assert_type(auction.submit_bid("agent", 3.5), bool)
     assert_type(auction.resolve(), str | None)
     assert_type(auction.wait_for_outcome(None), AuctionOutcome | None)
     assert_type(auction.bids(), list[Bid])
     assert_type(ballot.vote("agent", ["any", "thing"]), bool)
     assert_type(ballot.wait_for_result(1), Tally | None)
-    assert_type(rights.delegate("agent", "other", "scope"), str)
-    assert_type(rights.list_delegations(delegatee_id="agent"), list[Delegation])
-    talks.accept("session")  # type: ignore[call-arg]
+    assert_type(delegations.delegate("agent", "other", "scope"), str)
+    assert_type(delegations.list_delegations(delegatee_id="agent"), list[Delegation])
+    negotiations.accept("session")  # type: ignore[call-arg]
     auction.submit_bid("agent", "3")  # type: ignore[arg-type]
 
 
@@ -117,14 +120,14 @@ async def on_asyncio(tasks: AsyncTaskManager, pools: AsyncPoolManager, store: As
 
 
 def mistakes(tasks: TaskManager) -> None:
-    # An ignore that is not needed is an error: each line below is refused.
+    # mypy reports an ignore that is not needed, so each line below must be an error.
     tasks.claim("agent")  # type: ignore[call-arg]
     tasks.claim("agent", 1)  # type: ignore[arg-type]
     tasks.claim_next("agent", number=1)  # type: ignore[call-arg]
     tasks.claim_next("agent", None, None, None, 1)  # type: ignore[call-arg]
 
 
-def test_signatures_are_there_at_run_time() -> None:
+def test_methods_have_their_signatures_at_run_time() -> None:
     signature = inspect.signature(TaskManager.claim_next)
     assert list(signature.parameters) == [
         "self",
