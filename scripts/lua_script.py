@@ -18,7 +18,7 @@ GLOBALS |= {"tonumber", "tostring", "type", "unpack"}
 REDIS_FUNCTIONS = {"call", "error_reply", "pcall", "status_reply"}
 FORBIDDEN_COMMANDS = {"FLUSHALL", "FLUSHDB", "KEYS", "RANDOMKEY", "SCAN"}
 
-_INCLUDE = re.compile(r"--@include (\S+)")
+INCLUDE = re.compile(r"--@include (\S+)")
 _SYNTAX_ERROR = re.compile(r"]:(\d+): (.*)")
 
 
@@ -85,7 +85,7 @@ class Script:
         self.files.add(path)
         for number, line in enumerate(path.read_text("utf-8").splitlines(keepends=True), 1):
             place = Place(path, number)
-            match = _INCLUDE.fullmatch(line.rstrip())
+            match = INCLUDE.fullmatch(line.rstrip())
             part = _part(self._folder, match[1]) if match else None
             if part is None:
                 self._places.append(place)

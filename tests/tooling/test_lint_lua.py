@@ -9,6 +9,8 @@ from converge_redis.core import scripts
 
 HEAD = "local key = KEYS[1]\n"
 
+LAYERS = {"tasks": 0, "pools": 1, "core": 2}
+
 FAULTY = {
     "syntax": ("local a = = 1", 1, "syntax error"),
     "syntax of a later Lua": ("return 7 // 2", 1, "syntax error"),
@@ -67,7 +69,7 @@ def write(folder: Path, **files: str) -> None:
 def found(folder: Path) -> list[str]:
     return [
         f"{p.place.path.relative_to(folder / 'tasks/lua')}:{p.place.line}: {p.message}"
-        for p in lint_lua.lint(folder)
+        for p in lint_lua.lint(folder, LAYERS)
     ]
 
 
@@ -149,6 +151,28 @@ def test_the_exit_status_of_the_command(tmp_path: Path, capsys: pytest.CaptureFi
     ]
 
 
+@pytest.mark.parametrize(
+    ("package", "included", "is_allowed"),
+    [
+        ("tasks", "core", True),
+        ("tasks", "tasks", True),
+        ("pools", "tasks", False),
+        ("core", "tasks", False),
+        ("without_layer", "core", False),
+    ],
+)
+def test_includes_go_down_the_layers(tmp_path: Path, package: str, included: str, is_allowed: bool) -> None:
+    part = tmp_path / included / "lua" / "shared" / "part.lua"
+    script = tmp_path / package / "lua" / "script.lua"
+    for path in (part, script):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    part.write_text("local one = 1\n")
+    script.write_text(f"--@include {included}/part\nreturn one\n")
+    problems = [str(problem) for problem in lint_lua.lint(tmp_path, LAYERS)]
+    expected = f"{script}:1: {package} may not include a part of {included}"
+    assert problems == ([] if is_allowed else [expected])
+
+
 def test_a_file_must_end_with_a_newline(tmp_path: Path) -> None:
     write(tmp_path, script="do\n  return 1\nend")
     assert found(tmp_path) == ["script.lua:3: no newline at the end of the file"]
@@ -158,5 +182,5 @@ def test_scripts_without_unused_definitions_are_complete(tmp_path: Path) -> None
     for source in Path(str(scripts.lua_root())).glob("*/lua/*.lua"):
         name = f"{source.parent.parent.name}/{source.stem}"
         write(tmp_path, **{name.replace("/", "__"): scripts.Script(name).text})
-    problems = [problem.message for problem in lint_lua.lint(tmp_path)]
+    problems = [problem.message for problem in lint_lua.lint(tmp_path, LAYERS)]
     assert [problem for problem in problems if "global" in problem or "syntax" in problem] == []
