@@ -34,7 +34,7 @@ NO_FILTER: FilterArgs = (None, None, None)
 
 QUEUE_KINDS = ("waiting:", "door:", "profile:")
 LISTENER_KINDS = (*QUEUE_KINDS, "watchers:", "listeners", "alarm")
-"""The first parts of the keys that hold what the server knows of listeners."""
+"""The first parts of the keys about listeners."""
 
 
 async def within_timeout(awaitable: Awaitable[T]) -> T:
@@ -95,7 +95,7 @@ def resent(operation: Operation[Any]) -> Operation[Any]:
 
 
 async def subscribe(fleet: Fleet, manager: AsyncTaskManager) -> None:
-    """Have the listener of a manager's store subscribe: no later message to it is lost."""
+    """Let the listener of a manager's store subscribe: no later message to it is lost."""
     await fleet.run(manager, _subscribe())
 
 
@@ -117,14 +117,14 @@ async def kill_subscription(client: redis.Redis) -> None:
 
 
 def listener_keys(fleet: Fleet, *kinds: str) -> set[str]:
-    """Return the keys, of some kinds, that hold what the server knows of listeners."""
+    """Return the keys about listeners; of some kinds only, if any are given."""
     raw: Any = fleet.raw
     names = [key.decode() for key in raw.keys("*")]
     return {name for name in names if name.partition("}:")[2].startswith(kinds or LISTENER_KINDS)}
 
 
 async def until_unregistered(fleet: Fleet, *kinds: str) -> None:
-    """Return once the server knows nothing, of some kinds, of listeners."""
+    """Return once there are no keys about listeners; of some kinds only, if any are given."""
     await async_until(lambda: not listener_keys(fleet, *kinds))
 
 

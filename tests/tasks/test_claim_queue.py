@@ -136,7 +136,7 @@ async def test_a_task_wakes_exactly_the_claimers_that_may_have_it(fleet: Fleet) 
         assert len(messages) == len(allowed)
         assert {woken_for for _, _, woken_for in messages} == {task_lane.encode()}
         assert len(places(fleet)) == len(FILTERS) - len(allowed)
-        for name in allowed:  # a claimer that registers while there is work learns so from the reply
+        for name in allowed:  # the reply to a renewal contains the lanes that have work
             assert await listener.register(names.index(name), FILTERS[name]) == [(task_lane, len(ids))]
         for task_id in ids:
             await manager.cancel_task(task_id)

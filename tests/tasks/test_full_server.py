@@ -22,14 +22,14 @@ def full_server(fleet: Fleet) -> Iterator[None]:
 async def test_a_full_server_refuses_tasks_and_lets_claimed_ones_finish(real_fleet: Fleet) -> None:
     fleet, manager = real_fleet, real_fleet.manager()
     await manager.submit_many([Task(topic="t") for _ in range(5)])
-    held = (await manager.claim_next("early"))[0]
+    early = (await manager.claim_next("early"))[0]
     with full_server(fleet):
         refused = Task()
         with pytest.raises(StoreFullError, match="maxmemory"):
             await manager.submit(refused)
         assert await manager.get_tasks([refused.id]) == [None]
-        assert await manager.extend_claim("early", held.id, claim_token=held.claim_token)
-        assert await manager.release("early", held.id, claim_token=held.claim_token)
+        assert await manager.extend_claim("early", early.id, claim_token=early.claim_token)
+        assert await manager.release("early", early.id, claim_token=early.claim_token)
         newcomer = fleet.manager()  # as of a process that starts only now
         claimed = await newcomer.claim_next("late", count=5)
         assert len(claimed) == 5

@@ -26,7 +26,7 @@ async def test_claim(fleet: Fleet) -> None:
     assert task.claimed_at is not None
     assert submitted.submitted_at is not None
     assert task.claimed_at >= submitted.submitted_at
-    assert [held.id for held in await manager.list_claims("a")] == [task.id]
+    assert [claimed.id for claimed in await manager.list_claims("a")] == [task.id]
     assert await nonzero_counts(manager) == {"assigned": 1}
 
 

@@ -281,9 +281,9 @@ async def test_list_claims_returns_tasks_that_were_claimed_together(fleet: Fleet
     ids = await manager.submit_many(Task() for _ in range(650))
     for count in (1, 450, 199):
         await manager.claim_next("a", count=count)
-    held = await manager.list_claims("a")
-    assert sorted(task.id for task in held) == sorted(ids)
-    tokens = [task.claim_token or 0 for task in held]
+    claimed = await manager.list_claims("a")
+    assert sorted(task.id for task in claimed) == sorted(ids)
+    tokens = [task.claim_token or 0 for task in claimed]
     assert tokens == sorted(tokens)
 
 

@@ -51,7 +51,7 @@ def test_a_draining_worker_lets_handlers_finish(store: RedisStore, manager: Task
 def test_a_draining_worker_releases_tasks_that_do_not_finish(
     store: RedisStore, manager: TaskManager, kind: str
 ) -> None:
-    begun, over = threading.Event(), threading.Event()
+    begun, end = threading.Event(), threading.Event()
 
     async def coroutine(_task: Task) -> None:
         begun.set()
@@ -59,14 +59,14 @@ def test_a_draining_worker_releases_tasks_that_do_not_finish(
 
     def thread(_task: Task) -> None:
         begun.set()
-        over.wait(TIMEOUT)
+        end.wait(TIMEOUT)
 
     with running_worker(store, coroutine if kind == "coroutine" else thread) as (worker, events):
         task_id = manager.submit(Task())
         assert begun.wait(TIMEOUT)
         worker.drain(grace_sec=0.05)
         until(lambda: events.of(task_id) == ["claimed", "released"])
-    over.set()
+    end.set()
     task = manager.get_task(task_id)
     assert task is not None
     assert (task.state, task.attempts) == ("pending", 0)

@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
 
 import pytest
 
@@ -17,19 +16,6 @@ from converge_redis import (
     Worker,
 )
 from tests.support.backends import TIMEOUT, Backend, until
-
-
-@pytest.fixture
-def store(real: Backend) -> Iterator[RedisStore]:
-    with RedisStore.from_url(str(real.url), "work") as store:
-        yield store
-
-
-@pytest.fixture
-def manager(store: RedisStore) -> Iterator[TaskManager]:
-    manager = TaskManager(store)
-    yield manager
-    assert manager.audit() == []
 
 
 def test_a_worker_runs_inside_its_block_and_drains_at_the_end(

@@ -1,4 +1,4 @@
-"""The claims of a worker: how many it holds, how it renews them, and how it learns that one is lost."""
+"""The claims of a worker: how many it holds, how they are renewed, and what happens when one is lost."""
 
 import asyncio
 import threading
