@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 import redis
+from lua_script import GLOBALS
+from lupa.lua51 import LuaError
 
 from converge_redis import RedisStore, Task, TaskManager
 from converge_redis.cache.entries import CacheContext, CacheRequest, find_or_lock
@@ -19,6 +21,7 @@ from converge_redis.core.scripts import Script, lua_root
 from converge_redis.store import open_namespace, values
 from converge_redis.tasks import claim, lease, settle, submit
 from converge_redis.tasks.record import MAX_INLINE_BYTES
+from tests.core.lua_globals import Globals, globals_of
 from tests.support.backends import Backend
 from tests.support.fleet import first_operation
 
@@ -124,6 +127,20 @@ def test_a_definition_that_is_also_used_directly_is_not_lazy() -> None:
     text = Script("tasks/fail_task").text  # calls settle itself; `lazy` calls it where a deadline has passed
     assert "local function settle(" in text.partition("function lazy()")[0]
     assert "lazy().settle" not in text
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_script_without_its_unused_definitions_is_complete(name: str) -> None:
+    used = globals_of(Script(name).text)
+    assert used.read <= GLOBALS, "a definition that the script needs was left out"
+    assert used.assigned == set()
+
+
+def test_globals_are_found_in_all_functions_of_a_script() -> None:
+    text = "local a = {1, nil, true, 'b'}\nfunction c(d) return function() e = a; return d, f.g end end"
+    assert globals_of(text) == Globals(read={"f"}, assigned={"c", "e"})
+    with pytest.raises(LuaError, match="expected near 'a'"):
+        globals_of("return a a")
 
 
 @pytest.fixture

@@ -33,9 +33,8 @@ async def create_large_pool(
 async def test_a_large_pool_is_deleted_in_batches(
     manager: Manager, store: RedisStore, client: redis.Redis
 ) -> None:
-    await create_large_pool(manager, client, store._namespace.keys, "p", 2500)
-    assert len((await manager.get_pool("p")).members) == 2500
-    assert await manager.audit() == []
+    await create_large_pool(manager, client, store._namespace.keys, "p", 1100)
+    assert len((await manager.get_pool("p")).members) == 1100
     await manager.create_pool({"id": "q"})
     await manager.join_pool("agent 7", "q")
     assert await manager.delete_pool("p") is True
@@ -48,7 +47,7 @@ async def test_an_interrupted_deletion_is_finished_by_the_next_call_for_the_pool
 ) -> None:
     context = PoolContext(store._namespace)
     for finish in ("delete", "create"):
-        await create_large_pool(manager, client, store._namespace.keys, "p", 1200)
+        await create_large_pool(manager, client, store._namespace.keys, "p", 600)
         assert store._run(first_operation(operations.delete_pool(context, "p"))) is True
         assert await manager.get_pool("p") is None
         assert await manager.get_pools_for_agent("agent 7") == []

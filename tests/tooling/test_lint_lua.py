@@ -5,8 +5,6 @@ from pathlib import Path
 import lint_lua
 import pytest
 
-from converge_redis.core import scripts
-
 HEAD = "local key = KEYS[1]\n"
 
 LAYERS = {"tasks": 0, "pools": 1, "core": 2}
@@ -176,11 +174,3 @@ def test_includes_go_down_the_layers(tmp_path: Path, package: str, included: str
 def test_a_file_must_end_with_a_newline(tmp_path: Path) -> None:
     write(tmp_path, script="do\n  return 1\nend")
     assert found(tmp_path) == ["script.lua:3: no newline at the end of the file"]
-
-
-def test_scripts_without_unused_definitions_are_complete(tmp_path: Path) -> None:
-    for source in Path(str(scripts.lua_root())).glob("*/lua/*.lua"):
-        name = f"{source.parent.parent.name}/{source.stem}"
-        write(tmp_path, **{name.replace("/", "__"): scripts.Script(name).text})
-    problems = [problem.message for problem in lint_lua.lint(tmp_path, LAYERS)]
-    assert [problem for problem in problems if "global" in problem or "syntax" in problem] == []
