@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
     RuleBasedStateMachine,
+    initialize,
     invariant,
     multiple,
     rule,
@@ -31,6 +32,8 @@ from converge_redis import (
 from tests.support.backends import Backend
 
 AGENTS = st.sampled_from(["ann", "bob"])
+HOLDER = "the holder"
+HOLDER_OR_AGENTS = st.sampled_from([HOLDER, HOLDER, "ann", "bob"])
 POOLS = st.sampled_from(["p", "q"])
 TTL = 100.0
 
@@ -83,6 +86,18 @@ class TasksAndPools(RuleBasedStateMachine):
         self.model: dict[str, ModelTask] = {}
         self.members: dict[str, list[str]] = {}
 
+    @initialize(target=tasks)
+    def submit_and_claim_some(self) -> Any:
+        """Begin with tasks of each kind, most of them claimed: short examples then test more."""
+        ids = [
+            self.submit(0, None, has_lease, retries)
+            for has_lease in (True, False)
+            for retries in (None, 0, 1)
+        ]
+        for task_id in ids[:4]:
+            self.claim(task_id, "ann")
+        return multiple(*ids)
+
     @rule(
         target=tasks,
         priority=st.integers(-1, 1),
@@ -125,6 +140,10 @@ class TasksAndPools(RuleBasedStateMachine):
         for task in claimed:
             self.model[task.id].claim(agent)
 
+    def agent_of(self, task_id: str, agent: str) -> str:
+        """Return the agent's name; of a task without a holder that of any agent."""
+        return (self.model[task_id].agent or "ann") if agent == HOLDER else agent
+
     def accepted(self, task_id: str, agent: str, call: Callable[[], bool]) -> bool:
         """Make a call that only the holder may make; return whether the agent is the holder in the model."""
         task = self.model[task_id]
@@ -136,27 +155,31 @@ class TasksAndPools(RuleBasedStateMachine):
             call()
         return False
 
-    @rule(task_id=tasks, agent=AGENTS)
+    @rule(task_id=tasks, agent=HOLDER_OR_AGENTS)
     def start(self, task_id: str, agent: str) -> None:
+        agent = self.agent_of(task_id, agent)
         if self.accepted(task_id, agent, lambda: self.manager.start(agent, task_id)):
             self.model[task_id].state = "running"
 
-    @rule(task_id=tasks, agent=AGENTS)
+    @rule(task_id=tasks, agent=HOLDER_OR_AGENTS)
     def extend(self, task_id: str, agent: str) -> None:
+        agent = self.agent_of(task_id, agent)
         task = self.model[task_id]
         assert self.manager.extend_claim(agent, task_id) is (task.is_claimed and task.agent == agent)
 
-    @rule(task_id=tasks, agent=AGENTS, result=st.sampled_from([None, "a"]))
+    @rule(task_id=tasks, agent=HOLDER_OR_AGENTS, result=st.sampled_from([None, "a"]))
     def report(self, task_id: str, agent: str, result: Any) -> None:
+        agent = self.agent_of(task_id, agent)
         task = self.model[task_id]
         if task.state == "completed" and task.agent == agent and task.result == result:
             assert self.manager.report(agent, task_id, result) is True
         elif self.accepted(task_id, agent, lambda: self.manager.report(agent, task_id, result)):
             task.state, task.result = "completed", result
 
-    @rule(task_id=tasks, agent=st.none() | AGENTS)
+    @rule(task_id=tasks, agent=st.none() | HOLDER_OR_AGENTS)
     def fail(self, task_id: str, agent: str | None) -> None:
         task = self.model[task_id]
+        agent = agent and self.agent_of(task_id, agent)
         if agent is None:
             assert self.manager.fail_task(task_id, "why") is not task.is_terminal
             if not task.is_terminal:
@@ -164,8 +187,9 @@ class TasksAndPools(RuleBasedStateMachine):
         elif self.accepted(task_id, agent, lambda: self.manager.fail_task(task_id, "why", agent_id=agent)):
             task.state, task.result = "failed", "why"
 
-    @rule(task_id=tasks, agent=AGENTS)
+    @rule(task_id=tasks, agent=HOLDER_OR_AGENTS)
     def release(self, task_id: str, agent: str) -> None:
+        agent = self.agent_of(task_id, agent)
         if self.accepted(task_id, agent, lambda: self.manager.release(agent, task_id)):
             task = self.model[task_id]
             task.state, task.agent, task.attempts = "pending", None, task.attempts - 1
