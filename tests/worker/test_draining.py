@@ -21,6 +21,7 @@ from converge_redis import (
     Worker,
 )
 from tests.support.backends import TIMEOUT, Backend, async_until, eventually, until
+from tests.tasks.support import LONG_WAIT
 from tests.worker.conftest import LEASE
 from tests.worker.support import Events, double, finished, running_worker
 
@@ -55,7 +56,7 @@ def test_a_draining_worker_releases_tasks_that_do_not_finish(
 
     async def coroutine(_task: Task) -> None:
         begun.set()
-        await asyncio.sleep(TIMEOUT)
+        await asyncio.sleep(LONG_WAIT)
 
     def thread(_task: Task) -> None:
         begun.set()
@@ -155,7 +156,7 @@ async def test_a_worker_that_is_cancelled_at_any_moment_holds_no_claim(
     chance = random.Random(7)
 
     async def handler(_task: Task) -> None:
-        await asyncio.sleep(chance.choice([0, 0.001, TIMEOUT]))
+        await asyncio.sleep(chance.choice([0, 0.001, LONG_WAIT]))
 
     await async_manager.submit_many(Task() for _ in range(2000))
     for number in range(25):
@@ -177,7 +178,7 @@ async def test_a_worker_that_is_cancelled_twice_still_releases_its_tasks(
     """It does not wait for the releases, which go on."""
 
     async def handler(_task: Task) -> None:
-        await asyncio.sleep(10 * TIMEOUT)
+        await asyncio.sleep(LONG_WAIT)
 
     await async_manager.submit_many(Task() for _ in range(200))
     for turns in range(8):
@@ -257,7 +258,7 @@ async def test_a_cancelled_worker_releases_its_task(real: Backend) -> None:
 
     async def handler(_task: Task) -> None:
         begun.set()
-        await asyncio.sleep(TIMEOUT)
+        await asyncio.sleep(LONG_WAIT)
 
     async with AsyncRedisStore.from_url(str(real.url), "work") as store:
         running = asyncio.create_task(Worker(store, "worker", handler).arun())

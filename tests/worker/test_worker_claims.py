@@ -10,7 +10,7 @@ import pytest
 from converge_redis import RedisStore, Task, TaskCancelledError, TaskManager, current_claim
 from tests.support.backends import TIMEOUT, Backend, until
 from tests.support.records import edited
-from tests.tasks.support import subscribed_clients
+from tests.tasks.support import LONG_WAIT, subscribed_clients
 from tests.worker.support import double_async, finished, running_worker, until_renewed
 
 SHORT_LEASE = {"claim_ttl_sec": 2.0}
@@ -58,7 +58,7 @@ def test_a_cancelled_task_cancels_its_coroutine(store: RedisStore, manager: Task
     async def handler(_task: Task) -> None:
         begun.set()
         try:
-            await asyncio.sleep(TIMEOUT)
+            await asyncio.sleep(LONG_WAIT)
         except asyncio.CancelledError:
             cancelled.set()
             raise
@@ -100,7 +100,7 @@ def test_a_worker_verifies_its_claims_after_a_reconnect(
 
     async def handler(_task: Task) -> None:
         begun.set()
-        await asyncio.sleep(TIMEOUT)
+        await asyncio.sleep(LONG_WAIT)
 
     with running_worker(store, handler) as (_, events):
         task_id = manager.submit(Task())
@@ -119,7 +119,7 @@ def test_the_timeout_of_a_task_ends_its_handler(store: RedisStore, manager: Task
     async def handler(task: Task) -> str:
         attempts.append(task.attempts)
         if len(attempts) == 1:
-            await asyncio.sleep(TIMEOUT)
+            await asyncio.sleep(LONG_WAIT)
         return "the second time"
 
     with running_worker(store, handler) as (_, events):
@@ -135,7 +135,7 @@ def test_tasks_that_were_claimed_ahead_are_cancelled_too(store: RedisStore, mana
 
     async def handler(task: Task) -> None:
         begun.add(task.id)
-        await asyncio.sleep(TIMEOUT)
+        await asyncio.sleep(LONG_WAIT)
 
     manager.submit_many(Task() for _ in range(8))
     with running_worker(store, handler, concurrency=4, grace_sec=0.0) as (_, events):
