@@ -37,6 +37,11 @@ def running_worker(store: RedisStore, handler: Any, **options: Any) -> Iterator[
         assert not thread.is_alive()
 
 
+def until_waiting(client: redis.Redis) -> None:
+    """Return once a worker waits for tasks, and its listener is subscribed."""
+    until(lambda: client.keys("*:waiting:*"))
+
+
 def finished(manager: TaskManager, task_id: str) -> Task:
     """Wait for the end of a task, and return it."""
     task = manager.wait(task_id, timeout=TIMEOUT)

@@ -11,7 +11,7 @@ from converge_redis import RedisStore, Task, TaskCancelledError, TaskManager, cu
 from tests.support.backends import TIMEOUT, Backend, until
 from tests.support.records import edited
 from tests.tasks.support import LONG_WAIT, subscribed_clients
-from tests.worker.support import double_async, finished, running_worker, until_renewed
+from tests.worker.support import double_async, finished, running_worker, until_renewed, until_waiting
 
 SHORT_LEASE = {"claim_ttl_sec": 2.0}
 """Short enough to wait for its end, long enough for the renewals of a busy machine."""
@@ -51,7 +51,9 @@ def test_claims_are_renewed_while_a_handler_blocks_the_event_loop(
 # Lost claims
 
 
-def test_a_cancelled_task_cancels_its_coroutine(store: RedisStore, manager: TaskManager) -> None:
+def test_a_cancelled_task_cancels_its_coroutine(
+    real: Backend, store: RedisStore, manager: TaskManager
+) -> None:
     cancelled = threading.Event()
     begun = threading.Event()
 
@@ -64,6 +66,7 @@ def test_a_cancelled_task_cancels_its_coroutine(store: RedisStore, manager: Task
             raise
 
     with running_worker(store, handler) as (_, events):
+        until_waiting(real.client())
         task_id = manager.submit(Task())
         assert begun.wait(TIMEOUT)
         assert manager.cancel_task(task_id)
@@ -72,7 +75,9 @@ def test_a_cancelled_task_cancels_its_coroutine(store: RedisStore, manager: Task
     assert finished(manager, task_id).state == "cancelled"
 
 
-def test_a_cancelled_task_ends_the_wait_of_its_thread(store: RedisStore, manager: TaskManager) -> None:
+def test_a_cancelled_task_ends_the_wait_of_its_thread(
+    real: Backend, store: RedisStore, manager: TaskManager
+) -> None:
     begun = threading.Event()
     errors = []
 
@@ -84,6 +89,7 @@ def test_a_cancelled_task_ends_the_wait_of_its_thread(store: RedisStore, manager
         claim.check()
 
     with running_worker(store, handler) as (_, events):
+        until_waiting(real.client())
         task_id = manager.submit(Task())
         assert begun.wait(TIMEOUT)
         manager.cancel_task(task_id)
@@ -192,7 +198,7 @@ def test_an_idle_worker_sends_no_claims(real: Backend, store: RedisStore, manage
         for task_id in manager.submit_many(Task(inputs={"number": number}) for number in range(35)):
             finished(manager, task_id)
         until(lambda: len(events) == 70)
-        until(lambda: client.keys("*:waiting:*"))
+        until_waiting(client)
         until(is_quiet)
         before = calls()
         time.sleep(0.5)
